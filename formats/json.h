@@ -1,0 +1,54 @@
+#ifndef FORMATS_JSON_H
+#define FORMATS_JSON_H
+/*
+ * json - all JSON reading, a C face on simdjson's DOM.
+ *
+ *     struct json *j = json_new();
+ *     struct json_value v, x;
+ *     const char *why = json_parse(j, text, n, &v);   // NULL, or what is wrong
+ *     if (!why && json_get(v, "prompt", &x) && json_string(x, &s, &len)) ...
+ *
+ * Accepted: RFC 8259 in UTF-8, depth <= 64.  Refused: invalid UTF-8, raw control
+ * characters, lone surrogates, NaN, infinities, numbers beyond double or over 64
+ * characters, anything after the value, and (json_parse) an object with the same key twice.
+ * Values are valid until the next json_parse on the same struct json, or json_free.
+ * A decoder: allocates only in json_new/json_parse's own parser, never dies except of memory.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+struct json;
+struct json_value { uint64_t word[2]; }; /* opaque */
+enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_FLOAT, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+struct json *json_new(void);
+void json_free(struct json *j);
+/* text need not be padded or terminated.  Returns NULL or a constant message. */
+const char *json_parse(struct json *j, const char *text, size_t n, struct json_value *root);
+/* As json_parse, but the caller promises 64 readable bytes after text[n-1]: no copy. */
+const char *json_parse_padded(struct json *j, const char *text, size_t n, struct json_value *root);
+/* Byte offset in text of the last failure, or -1 when the parser cannot say. */
+ptrdiff_t json_where(const struct json *j);
+
+enum json_type json_type(struct json_value v);
+int json_string(struct json_value v, const char **s, size_t *n); /* 1 when v is a string; may hold NUL */
+int json_int(struct json_value v, int64_t *i);                   /* 1 when an integer in int64 */
+int json_number(struct json_value v, double *d);                 /* 1 when a number of either kind */
+int json_bool(struct json_value v, int *b);
+size_t json_size(struct json_value v);                           /* members of an array or object, else 0 */
+int json_get(struct json_value object, const char *key, struct json_value *v); /* 1 when present */
+
+/* Iteration: struct json_iter it = json_iter(v); while (json_next(&it, &key, &nkey, &x)) ... (key NULL in arrays) */
+struct json_iter { uint64_t word[4]; };
+struct json_iter json_iter(struct json_value v);
+int json_next(struct json_iter *it, const char **key, size_t *nkey, struct json_value *v);
+
+/* v as minimal JSON text: keys in file order, numbers and strings in shortest exact form. */
+struct buf;
+void json_text(struct json_value v, struct buf *out);
+#ifdef __cplusplus
+}
+#endif
+#endif

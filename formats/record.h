@@ -1,0 +1,80 @@
+#ifndef FORMATS_RECORD_H
+#define FORMATS_RECORD_H
+/*
+ * record - one safetensors image: u64 little-endian header length, JSON header, data.
+ * The same codec reads records on pipes and .safetensors files.  mbert-stream(5).
+ *
+ * Decoding is pure: bytes in, NULL or a message out; nothing of the image is copied.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include "common/base/mat.h"
+
+enum { TENSOR_RANK = 8, TENSOR_MAX = 65536 };
+struct tensor {
+    const char *name;   /* NUL-terminated; names with NUL are refused */
+    enum dtype type;
+    int rank;           /* 0..TENSOR_RANK */
+    int64_t shape[TENSOR_RANK];
+    const void *data;   /* inside the image; NULL in a header-only decode */
+    size_t bytes;
+    uint64_t offset;    /* of data from the start of the data section */
+};
+struct meta { const char *key, *value; };
+
+struct record {
+    struct tensor *tensor; /* in order of offset */
+    int tensors;
+    struct meta *meta;     /* sorted by key */
+    int metas;
+    size_t size;           /* of the whole image in bytes */
+    struct json *json;     /* private */
+    struct buf *text;      /* private: names and metadata */
+    int tensor_cap, meta_cap;
+};
+void record_init(struct record *r);
+void record_free(struct record *r);
+
+/*
+ * How many bytes the image starting at p has in all, from its first 8 bytes and, when n
+ * reaches so far, its header: 0 = more bytes are needed; *why set = refused (too large or
+ * not an image).  max_record bounds the image, header <= 16 MiB.
+ */
+size_t record_extent(const void *p, size_t n, size_t max_record, const char **why);
+/*
+ * Decodes the image at p[0..n).  Refuses: header not starting with '{', bad UTF-8 or JSON,
+ * duplicate keys, non-string metadata, rank > 8, unknown dtype, shape product overflow,
+ * size mismatch, holes, overlap, bytes left over.  Returns NULL or a constant message.
+ */
+const char *record_decode(struct record *r, const void *p, size_t n);
+
+const char *record_meta(const struct record *r, const char *key);            /* or NULL */
+const struct tensor *record_tensor(const struct record *r, const char *name); /* or NULL */
+/* The tensor if it has this type, rank and (where >= 0) shape; NULL with *why set otherwise. */
+const struct tensor *record_need(const struct record *r, const char *name, enum dtype type,
+                                 int rank, int64_t d0, int64_t d1, const char **why);
+
+/*
+ * Building.  Metadata and tensors may be added in any order; image_finish sorts them as
+ * mbert-stream(5) says (__metadata__ first, keys sorted; tensors by descending element
+ * size, then name; header padded so that data starts on 64 bytes).  Tensor data is not
+ * copied until image_finish.  The image belongs to the builder until image_reset.
+ */
+struct image {
+    struct record r;       /* what was added */
+    char *bytes;
+    size_t size, cap;
+    char **owned;          /* private: copied strings */
+    int owned_n, owned_cap;
+};
+void image_init(struct image *b);
+void image_reset(struct image *b);  /* empty again, memory kept */
+void image_free(struct image *b);
+void image_meta(struct image *b, const char *key, const char *value);        /* copied; replaces */
+void image_metaf(struct image *b, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void image_tensor(struct image *b, const char *name, enum dtype type, int rank,
+                  const int64_t *shape, const void *data);                   /* name copied, data borrowed */
+void image_1d(struct image *b, const char *name, enum dtype type, int64_t n, const void *data);
+void image_2d(struct image *b, const char *name, enum dtype type, int64_t rows, int64_t cols, const void *data);
+void image_finish(struct image *b); /* -> b->bytes, b->size */
+#endif

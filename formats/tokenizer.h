@@ -1,0 +1,36 @@
+#ifndef FORMATS_TOKENIZER_H
+#define FORMATS_TOKENIZER_H
+/*
+ * tokenizer - a parsed tokenizer.json: what the file says, checked, before bpe/ builds tables.
+ *
+ * Accepted: normalizer null or NFC (alone or a Sequence of one); pre_tokenizer ByteLevel
+ * with add_prefix_space false, use_regex true; model BPE, no byte_fallback, no dropout, no
+ * ignore_merges, no unk fusing; merges as strings or pairs; added tokens with all flags;
+ * post_processor TemplateProcessing (or null).  Anything else is refused naming the field:
+ * FILE: 'pre_tokenizer.type': 'Metaspace' is not supported.  Limits: file <= 64 MiB,
+ * vocabulary and merges <= 2^20, token <= 4 KiB.
+ *
+ * Added-token ids follow the reference: content looked up in the vocabulary, else max+1 in
+ * file order; the id in the file is not trusted.
+ */
+#include <stddef.h>
+#include <stdint.h>
+struct piece { const char *s; uint32_t n; };             /* UTF-8 */
+struct added_token { struct piece content; int id; unsigned char special, normalized, lstrip, rstrip, single_word; };
+struct template_part { int kind; int id; };              /* kind 0: sequence A, 1: sequence B, 2: special token `id` */
+struct tokenizer {
+    struct piece *vocab;   /* by id, [vocabs]; byte-level characters; s NULL for a hole */
+    int vocabs;            /* highest id + 1, added tokens included */
+    struct { int left, right, result; } *merge;          /* by rank; ids */
+    int merges;
+    struct added_token *added;
+    int addeds;
+    int nfc;               /* 1: normalise to NFC */
+    struct template_part single[16], pair[16];
+    int singles, pairs;
+    uint64_t fingerprint;  /* XXH64 of the parsed content, not of the file's bytes */
+    void *memory;          /* private */
+};
+void tokenizer_load(struct tokenizer *t, const char *dir); /* DIR/tokenizer.json, or dies */
+void tokenizer_free(struct tokenizer *t);
+#endif

@@ -1,0 +1,29 @@
+# helper.bash - what every .bats file loads: the built tools first in PATH, where the shared
+# references are, and how to skip with a reason.
+bats_require_minimum_version 1.5.0
+ROOT=$(cd "$BATS_TEST_DIRNAME" && while [ ! -f Makefile ]; do cd ..; done; pwd)
+BUILD=${MBERT_BUILD:-$ROOT/build}
+PATH="$BUILD/bin:$PATH"
+SHARED=${MBERT_SHARED:-$ROOT/../shared}
+GOLDEN=$ROOT/tests/golden
+TMP=$BATS_TEST_TMPDIR
+export PATH LC_ALL=C.UTF-8
+unset MBERT_LEVEL OMP_NUM_THREADS
+
+# need_shared PATH...: skip unless each exists under the shared folder
+need_shared() {
+    local f
+    for f in "$@"; do [ -e "$SHARED/$f" ] || skip "no shared reference $f (set MBERT_SHARED)"; done
+}
+# need_command NAME...: skip unless each is installed
+need_command() {
+    local c
+    for c in "$@"; do command -v "$c" >/dev/null || skip "$c is not installed"; done
+}
+# need_numpy: skip unless /usr/bin/python3 (or python3) has numpy; sets PYTHON
+need_numpy() {
+    for PYTHON in /usr/bin/python3 python3; do
+        "$PYTHON" -c 'import numpy' 2>/dev/null && return 0
+    done
+    skip "python3 with numpy is not installed"
+}
