@@ -7,6 +7,15 @@ MANDIR   ?= $(PREFIX)/share/man
 CFLAGS   ?= -O3 -g
 CXXFLAGS ?= -O2 -g
 SAN      ?=
+JOBS     ?= 2
+BASHDIR  ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR   ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR  ?= $(PREFIX)/share/fish/vendor_completions.d
+
+# what a fresh Debian 12 needs
+PACKAGES := build-essential perl bats libcmocka-dev mandoc pkg-config libzstd-dev \
+            libutf8proc-dev libxxhash-dev libsimdjson-dev libopenblas-dev zstd \
+            python3 python3-numpy strace
 
 # SAN=1: AddressSanitizer and UBSan in a tree of their own.  DEV=1: warnings are errors.
 B        := build$(if $(SAN),/asan)
@@ -25,6 +34,8 @@ TOOLS    := $(sort $(basename $(notdir $(wildcard tools/*.c))))
 SRC      := $(wildcard common/*/*.c formats/*.c formats/*.cpp)
 LIB_OBJ  := $(patsubst %,$(B)/%.o,$(SRC))
 UNIT     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops/*.c))
+CHECKS   := $(sort $(wildcard tests/*.bats tests/faults/*.bats tests/spec/*.bats))
+SMALL    := $(filter-out %/demo.bats %/lint.bats %/man.bats %/examples.bats tests/faults/% tests/install.bats,$(CHECKS))
 PAGES    := $(sort $(wildcard man/*.[157]))
 
 ## all: build every tool (the default)
@@ -50,8 +61,65 @@ $(B)/%.cpp.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
 
+## deps: install the Debian packages that are missing (root), or say which
+deps:
+	@missing=; for p in $(PACKAGES); do \
+	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; \
+	done; \
+	[ -z "$$missing" ] || { \
+	    if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	        echo "missing packages; as root: apt-get install$$missing" >&2; exit 1; \
+	    fi; \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get install -y --no-install-recommends $$missing || \
+	        { apt-get update && apt-get install -y --no-install-recommends $$missing; }; \
+	}
+
+## demo: install, build, fine-tune the mini model, score three prompts
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@sh examples/demo.sh
+
 ## tests: build the test programs
 tests: $(UNIT)
+
+## check: every test that is quick (under 5 minutes on two cores)
+check: deps
+	@$(MAKE) --no-print-directory all tests
+	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(UNIT) $(CHECKS)
+
+## check-asan: unit tests and the small suites under ASan and UBSan
+check-asan: deps
+	@$(MAKE) --no-print-directory SAN=1 all tests
+	@$(MAKE) --no-print-directory SAN=1 check-small
+
+check-small:
+	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(UNIT) $(SMALL)
+
+## lint: layers, mirrors, triples, sizes, headers alone, manual pages
+lint:
+	sh tests/lint/house.sh
+	sh tests/lint/headers.sh
+	@! command -v mandoc >/dev/null || mandoc -Tlint -W warning $(PAGES)
+
+## install: tools, pages and completions under $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	install -m 755 $(TOOLS:%=$(B)/bin/%) $(DESTDIR)$(BINDIR)
+	for p in $(PAGES); do \
+	    d=$(DESTDIR)$(MANDIR)/man$${p##*.}; install -d $$d && install -m 644 $$p $$d || exit 1; \
+	done
+	for t in $(TOOLS); do \
+	    sh man/completion.sh bash $(B)/bin/$$t > $(DESTDIR)$(BASHDIR)/$$t && \
+	    sh man/completion.sh zsh $(B)/bin/$$t > $(DESTDIR)$(ZSHDIR)/_$$t && \
+	    sh man/completion.sh fish $(B)/bin/$$t > $(DESTDIR)$(FISHDIR)/$$t.fish || exit 1; \
+	done
+
+## uninstall: remove what install put there
+uninstall:
+	for t in $(TOOLS); do rm -f $(DESTDIR)$(BINDIR)/$$t $(DESTDIR)$(BASHDIR)/$$t \
+	    $(DESTDIR)$(ZSHDIR)/_$$t $(DESTDIR)$(FISHDIR)/$$t.fish; done
+	for p in $(notdir $(PAGES)); do rm -f $(DESTDIR)$(MANDIR)/man$${p##*.}/$$p; done
 
 ## clean: remove build/
 clean:
@@ -61,6 +129,6 @@ clean:
 help:
 	@sed -n 's/^## //p' Makefile
 
-.PHONY: all tests clean help
+.PHONY: all deps demo tests check check-asan check-small lint install uninstall clean help
 .SECONDARY:
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')
