@@ -1,0 +1,151 @@
+#include "common/mbert/acts.h"
+#include <assert.h>
+
+static struct mat
+take(struct arena *a, int rows, int cols, enum dtype type)
+{
+    void *p = arena_take(a, mem_mul((size_t)rows, (size_t)cols), dtype_size(type));
+    return mat_of(p, rows, cols, type);
+}
+
+static const struct mat none;
+
+static void
+place_layer(struct layer_acts *l, struct arena *a, const struct config *c, enum dtype type, int T, int train)
+{
+    const int D = c->hidden;
+    l->qkv = take(a, T, 3 * D, type);
+    l->o = take(a, T, D, type);
+    l->stat1 = train ? take(a, T, 2, F32) : none;
+    l->stat2 = train ? take(a, T, 2, F32) : none;
+    l->lse = train ? take(a, T, c->heads, F32) : none;
+    l->u = train ? take(a, T, 2 * c->ffn, type) : none;
+    l->x = train ? take(a, T, D, F32) : none;
+    l->x2 = train ? take(a, T, D, F32) : none;
+}
+
+static void
+place_encoder(struct acts *s, struct arena *a, const struct config *c, int T, int train)
+{
+    s->ids = arena_take(a, (size_t)T, sizeof *s->ids);
+    s->x = take(a, T, c->hidden, F32);
+    s->h = take(a, T, c->hidden, s->type);
+    s->g = take(a, T, c->ffn, s->type);
+    s->final = take(a, T, c->hidden, F32);
+    s->embed_stat = train ? take(a, T, 2, F32) : none;
+    s->final_stat = train ? take(a, T, 2, F32) : none;
+    for (int i = 0; i < c->layers; i++) {
+        if (train || !i)
+            place_layer(&s->layer[i], a, c, s->type, T, train);
+        else
+            s->layer[i] = s->layer[0];
+        if (!train)
+            s->layer[i].x = s->layer[i].x2 = s->x; /* the residual is added to in place */
+    }
+}
+
+static void
+place_head(struct acts *s, struct arena *a, const struct model *m, int N, int train)
+{
+    const int D = m->cfg.hidden, C = m->head == HEAD_MLM ? m->cfg.vocab : m->classes;
+    s->dense_u = train ? take(a, N, D, F32) : none;
+    s->dense = take(a, N, D, F32);
+    s->head_stat = train ? take(a, N, 2, F32) : none;
+    s->head_out = take(a, N, D, F32);
+    s->logits = take(a, N, C, F32);
+    s->dlogits = train ? take(a, N, C, F32) : none;
+    s->dhead = train ? take(a, N, D, F32) : none;
+    s->ddense = train ? take(a, N, D, F32) : none;
+}
+
+static void
+place_backward(struct acts *s, struct arena *a, const struct config *c, int T, int B)
+{
+    const int D = c->hidden;
+    s->dx = take(a, T, D, F32);
+    s->dh = take(a, T, D, s->type);
+    s->dqkv = take(a, T, 3 * D, s->type);
+    s->dout = take(a, T, D, s->type);
+    s->dg = take(a, T, c->ffn, s->type);
+    s->du = take(a, T, 2 * c->ffn, s->type);
+    s->dfinal = mat_of(s->dqkv.p, T, D, F32); /* done with before the first dqkv; 3 D of A hold D of F32 */
+    s->dpooled = take(a, B, D, F32);
+}
+
+void
+acts_place(struct acts *s, struct arena *a, const struct model *m, int mode, enum dtype type, int T, int B)
+{
+    const int train = mode == ACTS_TRAIN;
+    const uint64_t key = s->drop_key;
+    void *memory = s->memory;
+    *s = (struct acts){ .mode = mode, .rows = T, .seqs = B, .layers = m->cfg.layers, .type = type };
+    s->drop_key = key;
+    s->memory = memory;
+    s->by_token = m->head == HEAD_TOKEN || m->head == HEAD_MLM;
+    assert(T >= 0 && B >= 0 && (type == F32 || type == BF16));
+    if (!(m->flags & MODEL_HEAD))
+        place_encoder(s, a, &m->cfg, T, train);
+    s->pooled = take(a, B, m->cfg.hidden, F32);
+    if (m->head != HEAD_NONE)
+        place_head(s, a, m, s->by_token ? T : B, train);
+    if (train)
+        place_backward(s, a, &m->cfg, T, B);
+    s->loss = arena_take(a, 1, sizeof *s->loss);
+}
+
+static void
+cut(struct mat *m, int rows)
+{
+    if (m->p)
+        m->rows = rows;
+}
+
+struct acts
+acts_cut(const struct acts *s, int T, int B)
+{
+    struct acts r = *s;
+    assert(T <= s->rows && B <= s->seqs);
+    struct mat *const tokens[] = { &r.embed_stat, &r.x, &r.h, &r.g, &r.final, &r.final_stat,
+                                   &r.dx, &r.dh, &r.dqkv, &r.dout, &r.dg, &r.du, &r.dfinal };
+    struct mat *const head[] = { &r.dense_u, &r.dense, &r.head_stat, &r.head_out, &r.logits,
+                                 &r.dlogits, &r.dhead, &r.ddense };
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
+        cut(tokens[i], T);
+    for (int i = 0; i < s->layers; i++) {
+        struct layer_acts *l = &r.layer[i];
+        struct mat *const own[] = { &l->x, &l->stat1, &l->qkv, &l->o, &l->lse, &l->x2, &l->stat2, &l->u };
+        for (size_t k = 0; k < sizeof own / sizeof *own; k++)
+            cut(own[k], T);
+    }
+    for (size_t i = 0; i < sizeof head / sizeof *head; i++)
+        cut(head[i], s->by_token ? T : B);
+    cut(&r.pooled, B);
+    cut(&r.dpooled, B);
+    r.rows = T;
+    r.seqs = B;
+    return r;
+}
+
+void
+acts_fit(struct acts *s, const struct model *m, int mode, enum dtype type, int T, int B)
+{
+    struct arena a = { 0 };
+    if (s->memory && s->mode == mode && s->type == type && T <= s->rows && B <= s->seqs)
+        return;
+    T = T > s->rows ? T : s->rows;
+    B = B > s->seqs ? B : s->seqs;
+    if (s->memory)
+        m->be->free(m->c, s->memory);
+    acts_place(s, &a, m, mode, type, T, B);
+    a.base = s->memory = m->be->alloc(m->c, a.peak);
+    a.used = 0;
+    acts_place(s, &a, m, mode, type, T, B);
+}
+
+void
+acts_free(struct acts *s, const struct model *m)
+{
+    if (s->memory)
+        m->be->free(m->c, s->memory);
+    *s = (struct acts){ 0 };
+}

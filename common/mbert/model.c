@@ -1,0 +1,186 @@
+#include "common/mbert/model.h"
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+#include "common/base/die.h"
+#include "common/mbert/weights.h"
+
+static enum head_kind
+head_of(const struct model *m)
+{
+    if (m->flags & MODEL_BODY)
+        return HEAD_NONE;
+    if (m->flags & MODEL_TRAIN)
+        return HEAD_SEQUENCE;
+    switch (m->cfg.arch) {
+    case ARCH_SEQUENCE: return HEAD_SEQUENCE;
+    case ARCH_TOKEN: return HEAD_TOKEN;
+    case ARCH_MLM: return HEAD_MLM;
+    case ARCH_BARE:
+    case ARCH_OTHER: break;
+    }
+    return HEAD_NONE;
+}
+
+/* MODEL_HEAD: the table keeps the head alone. */
+static void
+keep_head(struct model *m)
+{
+    int n = 0;
+    for (int i = 0; i < m->entries; i++)
+        if (!strncmp(m->table[i].name, "head.", 5) || !strncmp(m->table[i].name, "classifier.", 11))
+            m->table[n++] = m->table[i];
+    m->entries = n;
+}
+
+static void
+load_file(struct model *m, const char *dir, int classes, uint64_t seed)
+{
+    const struct config *c = &m->cfg;
+    const int classified = m->head == HEAD_SEQUENCE || m->head == HEAD_TOKEN;
+    m->file = safetensors_model(dir);
+    m->name = safetensors_name(m->file);
+    m->fingerprint = weights_fingerprint(c, m->file);
+    if (m->flags & MODEL_HEAD && !classified)
+        die_data("'%s': no classification head ('architectures' in config.json); make one with mbert-train",
+                 m->name);
+    if (m->head == HEAD_MLM && !c->tied)
+        die_data("'%s/config.json': 'tie_word_embeddings' false is not supported", dir);
+    m->classes = m->flags & MODEL_TRAIN ? classes : classified ? weights_classes(m) : 0;
+    if (classified && !(m->flags & MODEL_TRAIN) && c->labels && c->labels != m->classes)
+        die_data("'%s': tensor 'classifier.weight' has %d rows, but config.json names %d labels", m->name,
+                 m->classes, c->labels);
+    m->entries = params_table(m->table, c, m->head, m->classes, &m->p);
+    if (m->flags & MODEL_HEAD)
+        keep_head(m);
+    if (m->flags & MODEL_TRAIN)
+        weights_copy(m, seed);
+    else
+        weights_bind(m);
+}
+
+static void
+pack(struct model *m, struct arena *a, struct weight *w, enum weight_use use)
+{
+    void **to = use == WEIGHT_BACKWARD ? &w->bwd : &w->fwd;
+    const size_t bytes = w->w.p ? m->be->weight_size(m->c, w->w, use) : 0;
+    *to = bytes ? arena_take(a, bytes, 1) : NULL;
+    if (*to)
+        m->be->weight_pack(m->c, *to, w->w, use);
+}
+
+static void
+pack_both(struct model *m, struct arena *a, struct weight *w, enum weight_use use)
+{
+    pack(m, a, w, use);
+    if (m->flags & MODEL_TRAIN)
+        pack(m, a, w, WEIGHT_BACKWARD);
+}
+
+/* Run twice to measure and place; once more whenever the masters have changed. */
+static void
+pack_all(struct model *m, struct arena *a)
+{
+    for (int i = 0; i < m->cfg.layers && !(m->flags & MODEL_HEAD); i++) {
+        struct layer_params *l = &m->p.layer[i];
+        pack_both(m, a, &l->Wqkv, WEIGHT_FORWARD);
+        pack_both(m, a, &l->Wo, WEIGHT_FORWARD);
+        pack_both(m, a, &l->Wi, WEIGHT_GLU);
+        pack_both(m, a, &l->Wo2, WEIGHT_FORWARD);
+    }
+    pack_both(m, a, &m->p.dense, WEIGHT_FORWARD);
+    pack_both(m, a, &m->p.classifier, WEIGHT_FORWARD);
+    pack(m, a, &m->decoder, WEIGHT_FORWARD);
+}
+
+void
+model_pack(struct model *m)
+{
+    struct arena a = { 0 };
+    if (!m->blobs) {
+        pack_all(m, &a);
+        if (!a.used)
+            return;
+        m->blobs = m->be->alloc(m->c, a.used);
+        a.used = 0;
+    }
+    a.base = m->blobs;
+    pack_all(m, &a);
+}
+
+void
+model_load(struct model *m, const struct ops *be, struct ctx *c, const char *dir, unsigned flags,
+           int classes, uint64_t seed)
+{
+    memset(m, 0, sizeof *m);
+    m->be = be;
+    m->c = c;
+    m->flags = flags;
+    config_load(&m->cfg, dir);
+    m->head = head_of(m);
+    if (flags & MODEL_RANDOM) {
+        assert(flags & MODEL_TRAIN);
+        m->name = dir;
+        m->classes = classes;
+        m->entries = params_table(m->table, &m->cfg, m->head, classes, &m->p);
+        weights_init(m, seed);
+    } else {
+        load_file(m, dir, classes, seed);
+    }
+    if (m->head == HEAD_MLM)
+        m->decoder = (struct weight){ .w = m->p.E, .b = m->p.decoder_bias };
+    model_pack(m);
+}
+
+void
+model_free(struct model *m)
+{
+    for (int i = 0; i < 2; i++)
+        if (m->rope[i].table.p)
+            m->be->free(m->c, m->rope[i].table.p);
+    if (m->blobs)
+        m->be->free(m->c, m->blobs);
+    if (m->memory)
+        m->be->free(m->c, m->memory);
+    if (m->file)
+        safetensors_close(m->file);
+    config_free(&m->cfg);
+    memset(m, 0, sizeof *m);
+}
+
+/* Row t of the table: cos and sin of t theta^(-2k/K), computed in double and rounded once. */
+static void
+rope_rows(float *out, int from, int rows, int K, double theta)
+{
+    const int half = K / 2;
+    for (int k = 0; k < half; k++) {
+        const double f = pow(theta, -2.0 * k / K);
+        for (int t = 0; t < rows; t++) {
+            out[(size_t)t * (size_t)K + (size_t)k] = (float)cos((from + t) * f);
+            out[(size_t)t * (size_t)K + (size_t)(half + k)] = (float)sin((from + t) * f);
+        }
+    }
+}
+
+void
+model_positions(struct model *m, int longest)
+{
+    const int K = m->cfg.head_size, most = m->cfg.positions;
+    const double theta[2] = { m->cfg.theta_local, m->cfg.theta_global };
+    if (longest <= m->positions)
+        return;
+    assert(longest <= most);
+    /* some more than asked for, so that batches of growing length do not come here each time */
+    const int to = longest > most - 512 ? most : (longest + 511) / 512 * 512, rows = to - m->positions;
+    const size_t bytes = (size_t)rows * (size_t)K * sizeof(float);
+    float *host = m->be->host_alloc(m->c, bytes);
+    for (int i = 0; i < 2; i++) {
+        if (!m->rope[i].table.p)
+            m->rope[i].table = mat_of(m->be->alloc(m->c, (size_t)most * (size_t)K * sizeof(float)), most, K, F32);
+        rope_rows(host, m->positions, rows, K, theta[i]);
+        m->be->upload(m->c, mat_f32(m->rope[i].table, m->positions), host, bytes);
+        m->be->sync(m->c);
+    }
+    m->be->host_free(m->c, host);
+    m->positions = to;
+}
