@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make-data.py - write train.jsonl and test.jsonl from the templates beside this script.
 
-    python3 make-data.py [--train 4000] [--test 800] [--seed 1]
+    python3 make-data.py [--train 4000] [--test 800] [--seed 1] [--out DIR]
 
 The same bytes on every run and machine: the generator below is splitmix64, not the
 library's.  Held-out rows come from templates that no training row uses; the fillers are
@@ -117,9 +117,9 @@ def row(groups, slots, rng):
     return {"prompt": dress(text, rng), "label": label, "source": family}
 
 
-def write(name, templates, count, slots, rng, seen):
+def write(path, templates, count, slots, rng, seen):
     groups = read_templates(templates)
-    with open(HERE / name, "w", encoding="utf-8", newline="\n") as out:
+    with open(path, "w", encoding="utf-8", newline="\n") as out:
         while count:
             r = row(groups, slots, rng)
             if r["prompt"] in seen:
@@ -134,10 +134,11 @@ def main():
     p.add_argument("--train", type=int, default=4000)
     p.add_argument("--test", type=int, default=800)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--out", type=pathlib.Path, default=HERE)
     a = p.parse_args()
     slots, seen = read_slots(), set()
-    write("train.jsonl", "train.txt", a.train, slots, Random(a.seed), seen)
-    write("test.jsonl", "test.txt", a.test, slots, Random(a.seed + 1), seen)
+    write(a.out / "train.jsonl", "train.txt", a.train, slots, Random(a.seed), seen)
+    write(a.out / "test.jsonl", "test.txt", a.test, slots, Random(a.seed + 1), seen)
 
 
 if __name__ == "__main__":
