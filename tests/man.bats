@@ -92,3 +92,11 @@ run_page() {
 @test "EXAMPLES of tens(1)" { run_page tens.1 3; }
 @test "EXAMPLES of mbert-stream(5)" { run_page mbert-stream.5 1; }
 @test "EXAMPLES of mbert-tools(7)" { run_page mbert-tools.7 10; }
+
+@test "the model written out in mbert-tools(7), in numpy, gives the tools' logits" {
+    need_numpy
+    cd "$FIXTURES"
+    tens cat --json prompts.st.zst > "$TMP/tokens"
+    pack-batch prompts.st.zst | mbert-fwd -m guard | clf-head --logits -m guard > "$TMP/scores"
+    "$PYTHON" "$ROOT/tests/spec/model.py" guard "$TMP/tokens" "$TMP/scores"
+}
