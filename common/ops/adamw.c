@@ -1,0 +1,96 @@
+#include "common/ops/cpu.h"
+#include "common/ops/lanes.h"
+
+/* Tensors are cut into pieces of at most this many elements; a piece is one task. */
+enum { PIECE = 1 << 16 };
+struct piece { const struct param *p; int64_t at; int n; };
+
+static int64_t
+pieces_of(const struct param *table, int n)
+{
+    int64_t pieces = 0;
+    for (int i = 0; i < n; i++)
+        pieces += (table[i].n + PIECE - 1) / PIECE;
+    assert(pieces < INT32_MAX);
+    return pieces;
+}
+
+static void
+pieces_make(struct piece *to, const struct param *table, int n)
+{
+    for (int i = 0; i < n; i++)
+        for (int64_t at = 0; at < table[i].n; at += PIECE)
+            *to++ = (struct piece){ &table[i], at, (int)(table[i].n - at < PIECE ? table[i].n - at : PIECE) };
+}
+
+CLONES static double
+squares(const float *g, int n)
+{
+    double s[LANES] = { 0 };
+    int i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            s[j] += (double)g[i + j] * (double)g[i + j];
+    for (int j = 0; i < n; i++, j++)
+        s[j] += (double)g[i] * (double)g[i];
+    return lanes_sum_f64(s);
+}
+
+void
+cpu_sqnorm(struct ctx *c, float *norm, const struct param *table, int n)
+{
+    const int pieces = (int)pieces_of(table, n);
+    struct piece *piece = cpu_scratch(c, (size_t)pieces, sizeof *piece + sizeof(double));
+    double *part = (double *)(piece + pieces), sum = 0;
+    pieces_make(piece, table, n);
+    CPU_FOR
+    for (int i = 0; i < pieces; i++)
+        part[i] = squares(piece[i].p->g + piece[i].at, piece[i].n);
+    for (int i = 0; i < pieces; i++)
+        sum += part[i];
+    *norm = (float)sqrt(sum);
+}
+
+struct step { float clip, keep, new1, beta2, new2, rate, root, eps; };
+
+CLONES static void
+update(float *restrict w, const float *restrict g, float *restrict m, float *restrict v, int n, struct step s)
+{
+    for (int i = 0; i < n; i++) {
+        const float d = g[i] * s.clip;
+        m[i] = m[i] + (d - m[i]) * s.new1;
+        v[i] = v[i] * s.beta2 + d * d * s.new2;
+        w[i] = w[i] * s.keep - s.rate * m[i] / (sqrtf(v[i]) * s.root + s.eps);
+    }
+}
+
+void
+cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a, const float *norm)
+{
+    const double lr = (double)a->lr, b1 = (double)a->beta1, b2 = (double)a->beta2, step = (double)a->step;
+    assert(a->step >= 1);
+    if (!isfinite(*norm))
+        return;
+    const double clip = a->max_norm > 0 ? (double)a->max_norm / ((double)*norm + 1e-6) : 1;
+    const struct step s = {
+        .clip = (float)(clip < 1 ? clip : 1),
+        .keep = (float)(1 - lr * (double)a->decay),
+        .new1 = (float)(1 - b1),
+        .beta2 = a->beta2,
+        .new2 = (float)(1 - b2),
+        .rate = (float)(lr / (1 - pow(b1, step))),
+        .root = (float)(1 / sqrt(1 - pow(b2, step))),
+        .eps = a->eps,
+    };
+    const int pieces = (int)pieces_of(table, n);
+    struct piece *piece = cpu_scratch(c, (size_t)pieces, sizeof *piece);
+    pieces_make(piece, table, n);
+    CPU_FOR
+    for (int i = 0; i < pieces; i++) {
+        const struct param *p = piece[i].p;
+        const int64_t at = piece[i].at;
+        struct step own = s;
+        own.keep = p->decays ? s.keep : 1;
+        update(p->w + at, p->g + at, p->m + at, p->v + at, piece[i].n, own);
+    }
+}

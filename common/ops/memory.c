@@ -1,0 +1,107 @@
+#include "common/ops/cpu.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "common/base/die.h"
+#include "common/base/half.h"
+#include "common/base/mem.h"
+
+/*
+ * calloc, not an aligned allocation cleared by hand: large blocks come as untouched zero
+ * pages, so activations that a short batch does not reach cost no memory.  What calloc
+ * returned is kept just before the aligned block.
+ */
+void *
+cpu_alloc(struct ctx *c, size_t bytes)
+{
+    (void)c;
+    char *raw = calloc(1, mem_add(bytes, 128));
+    if (!raw) {
+        errno = 0;
+        die_sys("out of memory (%zu bytes)", bytes);
+    }
+    char *p = raw + 128 - (uintptr_t)raw % 64;
+    memcpy(p - sizeof raw, &raw, sizeof raw);
+    return p;
+}
+
+void
+cpu_free(struct ctx *c, void *p)
+{
+    void *raw;
+    (void)c;
+    if (!p)
+        return;
+    memcpy(&raw, (char *)p - sizeof raw, sizeof raw);
+    free(raw);
+}
+
+void *
+cpu_host_alloc(struct ctx *c, size_t bytes)
+{
+    return cpu_alloc(c, bytes);
+}
+
+void
+cpu_host_free(struct ctx *c, void *p)
+{
+    cpu_free(c, p);
+}
+
+void
+cpu_upload(struct ctx *c, void *device, const void *host, size_t bytes)
+{
+    (void)c;
+    if (bytes)
+        memcpy(device, host, bytes);
+}
+
+void
+cpu_download(struct ctx *c, void *host, const void *device, size_t bytes)
+{
+    (void)c;
+    if (bytes)
+        memcpy(host, device, bytes);
+}
+
+void
+cpu_zero(struct ctx *c, void *device, size_t bytes)
+{
+    (void)c;
+    if (bytes)
+        memset(device, 0, bytes);
+}
+
+void
+cpu_sync(struct ctx *c)
+{
+    (void)c;
+}
+
+/* F32 weights are used where they lie.  Others are widened once, and both directions use that. */
+size_t
+cpu_weight_size(struct ctx *c, struct mat w, enum weight_use use)
+{
+    (void)c;
+    if (w.type == F32 || use == WEIGHT_BACKWARD)
+        return 0;
+    return mem_mul(mem_mul((size_t)w.rows, (size_t)w.cols), sizeof(float));
+}
+
+void
+cpu_weight_pack(struct ctx *c, void *blob, struct mat w, enum weight_use use)
+{
+    assert(cpu_weight_size(c, w, use));
+    const size_t size = dtype_size(w.type);
+    CPU_ROWS
+    for (int r = 0; r < w.rows; r++)
+        half_widen((float *)blob + (size_t)r * (size_t)w.cols, (const char *)w.p + (size_t)r * (size_t)w.ld * size,
+                   w.type, (size_t)w.cols);
+}
+
+const float *
+weight_f32(const struct weight *W)
+{
+    assert(W->w.ld == W->w.cols && (W->w.type == F32 || W->fwd));
+    return W->w.type == F32 ? W->w.p : W->fwd;
+}
