@@ -6,6 +6,7 @@
  * else global_rope_theta / local_rope_theta (null: the global one), else 160000 / 10000;
  * a bare rope_theta is ignored.  Any rope_type but "default", rope_scaling not null, an
  * unknown model_type, activation, pooling or problem_type: die_data naming the key.
+ * What a file does not say is transformers' default.
  * Limits: file <= 1 MiB, hidden <= 8192, layers <= 128, heads divide hidden, head size even and
  * <= 128, vocabulary <= 2^20, positions <= 65536, window >= 1, all > 0.
  */
@@ -37,9 +38,10 @@ struct config {
 void config_load(struct config *c, const char *dir);   /* DIR/config.json, or dies */
 void config_free(struct config *c);
 /*
- * Writes DIR/config.json: every key of the file that was read, with architectures
+ * Writes the file path: every key of the file that was read, with architectures
  * [ModernBertForSequenceClassification], id2label, label2id, problem_type and dtype
- * "float32" (torch_dtype removed) replaced.  problem PROBLEM_AUTO leaves problem_type as it was.
+ * "float32" (torch_dtype, num_labels removed) replaced, and local_rope_theta null as the
+ * number it stands for.  problem PROBLEM_AUTO leaves problem_type as it was.
  */
 void config_save(const struct config *c, const char *path, char *const *labels, int n, enum problem problem);
 #endif
