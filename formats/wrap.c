@@ -129,6 +129,16 @@ cut(const struct wrap *w, int64_t first)
     return n;
 }
 
+/* Lines that the rows come from: at least up to the last. */
+static int64_t
+rows_of(const struct sequences *s)
+{
+    int64_t rows = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        rows = s->row[i] >= rows ? s->row[i] + 1 : rows;
+    return rows;
+}
+
 static void
 inherit(const struct wrap *w, struct stream_out *out)
 {
@@ -163,7 +173,7 @@ wrap_run(int k, const char *from, const char *to, const char *tool)
         stream_put(out, &w.part, g.n, g.tokens);
         gather_reset(&g);
     }
-    stream_end(out, w.s.n);
+    stream_end(out, rows_of(&w.s));
     gather_free(&g);
     image_free(&w.part);
     image_free(&w.whole);
