@@ -20,9 +20,12 @@ check_file(int n, char *const *path)
     const struct sequences *s;
     while (input_next(in, &s))
         for (int i = 0; i < s->record->tensors; i++)
-            if (s->n >= 0 && input_stream(in) && sequences_part(s, &s->record->tensor[i]) == PART_WHOLE)
-                warn("'%s', record %lld: tensor '%s' has neither a row a sequence nor a row a token", input_name(in),
-                     (long long)input_record(in), s->record->tensor[i].name);
+            if (s->n >= 0 && input_stream(in) &&
+                sequences_part(s, &s->record->tensor[i]) == PART_WHOLE)
+                warn("'%s', record %lld: tensor '%s' has neither a row a sequence nor a "
+                     "row a token",
+                     input_name(in), (long long)input_record(in),
+                     s->record->tensor[i].name);
     input_close(in);
 }
 

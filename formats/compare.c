@@ -28,7 +28,8 @@ distance(double a, double b)
 }
 
 static void
-measure(struct found *f, const struct compare_options *o, const struct tensor *a, const struct tensor *b)
+measure(struct found *f, const struct compare_options *o, const struct tensor *a,
+        const struct tensor *b)
 {
     double x[NUMBERS_CHUNK], y[NUMBERS_CHUNK];
     const int wide = a->type == I64 || a->type == U64;
@@ -82,7 +83,8 @@ same_shape(const struct tensor *a, const struct tensor *b)
 }
 
 static int
-pair(struct buf *line, const struct compare_options *o, const struct tensor *a, const struct tensor *b)
+pair(struct buf *line, const struct compare_options *o, const struct tensor *a,
+     const struct tensor *b)
 {
     struct found f = { 0 };
     buf_printf(line, "%s\t", a->name);
@@ -95,11 +97,13 @@ pair(struct buf *line, const struct compare_options *o, const struct tensor *a, 
         return 0;
     }
     measure(&f, o, a, b);
-    buf_printf(line, "%s\t%lld of %lld", f.differ ? "differs" : "same", (long long)f.differ, (long long)f.count);
+    buf_printf(line, "%s\t%lld of %lld", f.differ ? "differs" : "same", (long long)f.differ,
+               (long long)f.count);
     if (f.worst_at >= 0 && (f.worst > 0 || isnan(f.worst))) {
         buf_printf(line, "\tworst %.9g at ", f.worst);
         index_of(line, a, f.worst_at);
-        buf_printf(line, ": %.9g, %.9g\tnmse %.3g", f.worst_a, f.worst_b, f.error / f.power);
+        buf_printf(line, ": %.9g, %.9g\tnmse %.3g", f.worst_a, f.worst_b,
+                   f.error / f.power);
     }
     buf_add(line, "\n", 1);
     return !f.differ;

@@ -5,7 +5,8 @@
 
 /* Sequences [0, n) of the record, as a record. */
 static void
-put(const struct stream_in *in, struct stream_out *out, const struct sequences *s, int64_t n, int continues)
+put(const struct stream_in *in, struct stream_out *out, const struct sequences *s,
+    int64_t n, int continues)
 {
     struct gather g = { 0 };
     struct image b;
@@ -26,7 +27,8 @@ cut_run(int n_paths, char *const *paths, int64_t n, const char *to, const char *
     struct group group = { 0 };
     struct stream_in *in = stream_open(n_paths, paths, NULL, 0);
     char *options = mem_printf("head -n %lld", (long long)n);
-    struct stream_out *out = stream_create(to, stream_kind(in), stream_head(in), tool, options, 0);
+    struct stream_out *out =
+        stream_create(to, stream_kind(in), stream_head(in), tool, options, 0);
     const int layers = !strcmp(stream_kind(in), "hidden");
     const struct record *r;
     int64_t left = n, now = 0, rows = 0;

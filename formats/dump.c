@@ -21,11 +21,27 @@ element(struct buf *b, const struct tensor *t, int64_t i)
     const char *p = (const char *)t->data + (size_t)i * dtype_size(t->type);
     float f;
     double d;
-    union { int8_t i8; int16_t i16; int32_t i32; int64_t i64; uint16_t u16; uint32_t u32; uint64_t u64; } v;
+    union {
+        int8_t i8;
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+        uint16_t u16;
+        uint32_t u32;
+        uint64_t u64;
+    } v;
     memcpy(&v, p, dtype_size(t->type));
     switch (t->type) {
-    case F32: case BF16: case F16: half_widen(&f, p, t->type, 1); jsonout_f32(b, f); break;
-    case F64: memcpy(&d, p, sizeof d); jsonout_f64(b, d); break;
+    case F32:
+    case BF16:
+    case F16:
+        half_widen(&f, p, t->type, 1);
+        jsonout_f32(b, f);
+        break;
+    case F64:
+        memcpy(&d, p, sizeof d);
+        jsonout_f64(b, d);
+        break;
     case I8: buf_printf(b, "%d", v.i8); break;
     case I16: buf_printf(b, "%d", v.i16); break;
     case I32: buf_printf(b, "%d", v.i32); break;
@@ -69,7 +85,8 @@ key(struct buf *b, const char *name)
 
 /* The part of t that belongs to sequence i. */
 static void
-value(struct dump *d, const struct sequences *s, const struct tensor *t, enum part part, int64_t i)
+value(struct dump *d, const struct sequences *s, const struct tensor *t, enum part part,
+      int64_t i)
 {
     int64_t shape[TENSOR_RANK], width = 1;
     memcpy(shape, t->shape, sizeof shape);

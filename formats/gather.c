@@ -60,7 +60,8 @@ append(struct gather *g, const struct sequences *s, const struct tensor *t)
 static int
 settle(struct column *c, const struct sequences *s, const struct tensor *t)
 {
-    const int either = sequences_fits(s, t, PART_SEQUENCE) && sequences_fits(s, t, PART_TOKEN);
+    const int either =
+        sequences_fits(s, t, PART_SEQUENCE) && sequences_fits(s, t, PART_TOKEN);
     if (c->part == PART_WHOLE)
         return sequences_part(s, t) == PART_WHOLE;
     if (!sequences_fits(s, t, c->part)) {
@@ -75,7 +76,8 @@ settle(struct column *c, const struct sequences *s, const struct tensor *t)
 
 /* Counts from 0 on: the ends of sequences [first, first + n), from counted-up offsets. */
 static const char *
-add_ends(struct gather *g, struct column *c, const struct tensor *t, int64_t first, int64_t n)
+add_ends(struct gather *g, struct column *c, const struct tensor *t, int64_t first,
+         int64_t n)
 {
     if (!c->data.n)
         buf_add(&c->data, &(int32_t){ 0 }, sizeof(int32_t));
@@ -86,7 +88,8 @@ add_ends(struct gather *g, struct column *c, const struct tensor *t, int64_t fir
     for (int64_t i = 0; i < n; i++) {
         const int64_t end = shift + sequences_i32(t, first + i + 1);
         if (end > INT32_MAX)
-            return bad(g, t->name, "would count beyond 2147483647: too much for one record");
+            return bad(g, t->name,
+                       "would count beyond 2147483647: too much for one record");
         to[i] = (int32_t)end;
     }
     c->data.n += (size_t)n * sizeof *to;
@@ -95,14 +98,20 @@ add_ends(struct gather *g, struct column *c, const struct tensor *t, int64_t fir
 
 /* The rows [*from, *to) of t that belong to sequences [first, first + n). */
 static void
-range(const struct sequences *s, const struct column *c, const struct tensor *t, int64_t first, int64_t n,
-      int64_t *from, int64_t *to)
+range(const struct sequences *s, const struct column *c, const struct tensor *t,
+      int64_t first, int64_t n, int64_t *from, int64_t *to)
 {
     int64_t unused;
     *from = *to = 0;
     switch (c->part) {
-    case PART_SEQUENCE: *from = first; *to = first + n; break;
-    case PART_TOKEN: *from = s->cu[first]; *to = s->cu[first + n]; break;
+    case PART_SEQUENCE:
+        *from = first;
+        *to = first + n;
+        break;
+    case PART_TOKEN:
+        *from = s->cu[first];
+        *to = s->cu[first + n];
+        break;
     case PART_BYTES:
         if (n) {
             sequences_kept(s, t, first, from, &unused);
@@ -114,8 +123,8 @@ range(const struct sequences *s, const struct column *c, const struct tensor *t,
 }
 
 static const char *
-add_tensor(struct gather *g, struct column *c, const struct sequences *s, const struct tensor *t, int64_t first,
-           int64_t n)
+add_tensor(struct gather *g, struct column *c, const struct sequences *s,
+           const struct tensor *t, int64_t first, int64_t n)
 {
     int64_t from, to;
     if (c->part == PART_CU || c->part == PART_OFFSETS)
@@ -142,7 +151,8 @@ complete(struct gather *g)
 }
 
 const char *
-gather_add(struct gather *g, const struct sequences *s, int64_t first, int64_t n, int continues)
+gather_add(struct gather *g, const struct sequences *s, int64_t first, int64_t n,
+           int continues)
 {
     const char *why = NULL;
     if (!continues) {
@@ -178,7 +188,10 @@ struct tensor
 gather_tensor(const struct gather *g, int i)
 {
     const struct column *c = &g->column[i];
-    struct tensor t = { .name = c->name, .type = c->type, .rank = c->rank, .data = c->data.p ? c->data.p : "" };
+    struct tensor t = { .name = c->name,
+                        .type = c->type,
+                        .rank = c->rank,
+                        .data = c->data.p ? c->data.p : "" };
     memcpy(t.shape, c->shape, sizeof t.shape);
     t.shape[0] = c->part == PART_CU || c->part == PART_OFFSETS ? g->n + 1 : c->rows;
     t.bytes = c->data.n;

@@ -32,7 +32,8 @@ json_shape(struct buf *b, const struct tensor *t)
 static int
 framing(const char *key)
 {
-    return !strcmp(key, "stz") || !strcmp(key, "kind") || !strcmp(key, "seq") || !strcmp(key, "prev");
+    return !strcmp(key, "stz") || !strcmp(key, "kind") || !strcmp(key, "seq") ||
+           !strcmp(key, "prev");
 }
 
 static void
@@ -78,10 +79,12 @@ list_head(struct buf *b, const struct record *r, const char *kind, int json)
 }
 
 static void
-list_record(struct buf *b, const struct record *r, const char *kind, int64_t number, int json)
+list_record(struct buf *b, const struct record *r, const char *kind, int64_t number,
+            int json)
 {
     if (json)
-        buf_printf(b, "{\"record\":%lld,\"kind\":\"%s\",\"tensors\":{", (long long)number, kind);
+        buf_printf(b, "{\"record\":%lld,\"kind\":\"%s\",\"tensors\":{", (long long)number,
+                   kind);
     else
         buf_printf(b, "%lld\t%s", (long long)number, kind);
     for (int i = 0; i < r->tensors; i++) {
@@ -124,8 +127,10 @@ list_file(struct buf *b, struct sink *out, const struct record *r, int json)
         }
         put(out, b);
     }
-    buf_printf(b, json ? "{\"record\":\"end\",\"tensors\":%d,\"bytes\":%llu}" : "end\ttensors=%d\tbytes=%llu", r->tensors,
-               (unsigned long long)bytes);
+    buf_printf(b,
+               json ? "{\"record\":\"end\",\"tensors\":%d,\"bytes\":%llu}"
+                    : "end\ttensors=%d\tbytes=%llu",
+               r->tensors, (unsigned long long)bytes);
     put(out, b);
 }
 
@@ -138,10 +143,12 @@ list_stream(struct buf *b, struct sink *out, struct input *in, int json)
         list_record(b, r, stream_kind(s), input_record(in), json);
         put(out, b);
     }
-    buf_printf(b, json ? "{\"record\":\"end\",\"records\":%lld,\"examples\":%lld,\"tokens\":%lld,\"rows\":%lld}"
-                       : "end\trecords=%lld\texamples=%lld\ttokens=%lld\trows=%lld",
-               (long long)input_record(in), (long long)stream_examples(s), (long long)stream_tokens(s),
-               (long long)stream_rows(s));
+    buf_printf(b,
+               json ? "{\"record\":\"end\",\"records\":%lld,\"examples\":%lld,\"tokens\":%"
+                      "lld,\"rows\":%lld}"
+                    : "end\trecords=%lld\texamples=%lld\ttokens=%lld\trows=%lld",
+               (long long)input_record(in), (long long)stream_examples(s),
+               (long long)stream_tokens(s), (long long)stream_rows(s));
     put(out, b);
 }
 
@@ -184,11 +191,13 @@ list_count(int n, char *const *paths, int json, struct sink *out)
         examples += q->n > 0 && !input_continues(in) ? q->n : 0;
         tokens += q->tokens > 0 && !input_continues(in) ? q->tokens : 0;
     }
-    const int64_t count[] = { input_record(in), s ? stream_examples(s) : examples, s ? stream_tokens(s) : tokens,
+    const int64_t count[] = { input_record(in), s ? stream_examples(s) : examples,
+                              s ? stream_tokens(s) : tokens,
                               s ? stream_rows(s) : examples };
     sink_write(out, "{", json ? 1 : 0);
     for (int i = 0; i < 4; i++)
-        sink_printf(out, json ? "%s\"%s\":%lld" : "%.0s%s\t%lld\n", i ? "," : "", names[i], (long long)count[i]);
+        sink_printf(out, json ? "%s\"%s\":%lld" : "%.0s%s\t%lld\n", i ? "," : "", names[i],
+                    (long long)count[i]);
     sink_write(out, "}\n", json ? 2 : 0);
     input_close(in);
 }

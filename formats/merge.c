@@ -76,8 +76,8 @@ main_tensor(const struct input *in, const struct sequences *s)
                 buf_printf(&names, "%s%s", n > 1 ? ", " : "", found);
         }
     if (n != 1)
-        die_usage("'%s' has %s tensors (%s%s): choose with --name", input_name(in), n ? "several" : "no",
-                  n ? names.p : "", n > 8 ? ", ..." : "");
+        die_usage("'%s' has %s tensors (%s%s): choose with --name", input_name(in),
+                  n ? "several" : "no", n ? names.p : "", n > 8 ? ", ..." : "");
     mem_free(names.p);
     return mem_strdup(found);
 }

@@ -36,7 +36,8 @@ read_cu(struct sequences *s)
     if (ids && ids->rank != 1)
         return "tensor 'input_ids' is not a vector";
     if (!rising(t, ids ? ids->shape[0] : -1))
-        return ids ? "cu_seqlens do not rise from 0 to the number of input_ids" : "cu_seqlens do not rise from 0";
+        return ids ? "cu_seqlens do not rise from 0 to the number of input_ids"
+                   : "cu_seqlens do not rise from 0";
     s->n = t->shape[0] - 1;
     s->cus.n = 0;
     int64_t *cu = buf_room(&s->cus, mem_mul((size_t)t->shape[0], sizeof *cu));
@@ -73,7 +74,8 @@ bytes_of(const struct sequences *s, const struct tensor *t)
     static const char suffix[] = ".offsets";
     char name[512];
     const size_t n = strlen(t->name), tail = sizeof suffix - 1;
-    if (n <= tail || n - tail >= sizeof name || strcmp(t->name + n - tail, suffix) || t->type != I32)
+    if (n <= tail || n - tail >= sizeof name || strcmp(t->name + n - tail, suffix) ||
+        t->type != I32)
         return NULL;
     memcpy(name, t->name, n - tail);
     name[n - tail] = 0;
@@ -85,7 +87,8 @@ static const struct tensor *
 offsets_of(const struct sequences *s, const struct tensor *t)
 {
     char name[512];
-    if (t->type != U8 || t->rank != 1 || snprintf(name, sizeof name, "%s.offsets", t->name) >= (int)sizeof name)
+    if (t->type != U8 || t->rank != 1 ||
+        snprintf(name, sizeof name, "%s.offsets", t->name) >= (int)sizeof name)
         return NULL;
     const struct tensor *o = record_tensor(s->record, name);
     return o && o->type == I32 && o->rank == 1 && o->shape[0] == s->n + 1 ? o : NULL;
@@ -138,8 +141,10 @@ sequences_fits(const struct sequences *s, const struct tensor *t, enum part part
 enum part
 sequences_part(const struct sequences *s, const struct tensor *t)
 {
-    static const enum part order[] = { PART_CU, PART_OFFSETS, PART_BYTES, PART_SEQUENCE, PART_TOKEN };
-    if ((!strcmp(t->name, "input_ids") || !strcmp(t->name, "final_hidden") || !strncmp(t->name, "hidden.", 7)) &&
+    static const enum part order[] = { PART_CU, PART_OFFSETS, PART_BYTES, PART_SEQUENCE,
+                                       PART_TOKEN };
+    if ((!strcmp(t->name, "input_ids") || !strcmp(t->name, "final_hidden") ||
+         !strncmp(t->name, "hidden.", 7)) &&
         sequences_fits(s, t, PART_TOKEN))
         return PART_TOKEN;
     for (size_t i = 0; i < sizeof order / sizeof *order; i++)
@@ -151,7 +156,8 @@ sequences_part(const struct sequences *s, const struct tensor *t)
 int
 sequences_travels(const struct sequences *s, const struct tensor *t)
 {
-    static const char *const names[] = { "cu_seqlens", "row", "labels", "truncated", "window" };
+    static const char *const names[] = { "cu_seqlens", "row", "labels", "truncated",
+                                         "window" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(t->name, names[i]))
             return 1;
@@ -159,7 +165,8 @@ sequences_travels(const struct sequences *s, const struct tensor *t)
 }
 
 void
-sequences_kept(const struct sequences *s, const struct tensor *t, int64_t i, int64_t *from, int64_t *to)
+sequences_kept(const struct sequences *s, const struct tensor *t, int64_t i, int64_t *from,
+               int64_t *to)
 {
     const struct tensor *o = offsets_of(s, t);
     *from = sequences_i32(o, i);

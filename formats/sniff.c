@@ -24,7 +24,8 @@ says_stz(const char *text, size_t n)
 {
     struct json *j = json_new();
     struct json_value root, meta, stz;
-    const int yes = !json_parse(j, text, n, &root) && json_get(root, "__metadata__", &meta) && json_get(meta, "stz", &stz);
+    const int yes = !json_parse(j, text, n, &root) &&
+                    json_get(root, "__metadata__", &meta) && json_get(meta, "stz", &stz);
     json_free(j);
     return yes;
 }
@@ -41,7 +42,9 @@ sniff(const char *path)
     const size_t n = read_full(s, (char *)first, sizeof first);
     for (size_t i = 0; i < sizeof first; i++)
         size |= (uint64_t)first[i] << 8 * i;
-    enum content what = !n ? CONTENT_EMPTY : n == sizeof first && !(size >> 32) ? CONTENT_STREAM : CONTENT_TEXT;
+    enum content what = !n                                   ? CONTENT_EMPTY
+                        : n == sizeof first && !(size >> 32) ? CONTENT_STREAM
+                                                             : CONTENT_TEXT;
     if (source_error(s)[0])
         what = CONTENT_STREAM; /* its reader says what is wrong */
     if (what == CONTENT_STREAM && size <= HEADER_BYTES) {

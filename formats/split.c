@@ -12,19 +12,30 @@
 #include "formats/spool.h"
 #include "formats/stream.h"
 
-enum { TRAIN, TEST, NOWHERE, SIDES = 2, CHUNK = 1 << 16, CUT_SEQUENCES = 1024, CUT_TOKENS = 65536 };
+enum {
+    TRAIN,
+    TEST,
+    NOWHERE,
+    SIDES = 2,
+    CHUNK = 1 << 16,
+    CUT_SEQUENCES = 1024,
+    CUT_TOKENS = 65536
+};
 static const char *const sides[] = { "train", "test" };
 
-struct example { uint64_t hash; int64_t row, at; };
+struct example {
+    uint64_t hash;
+    int64_t row, at;
+};
 struct split {
     const struct split_options *o;
-    const char *name;          /* the input, for messages */
-    const char *path;          /* what to open */
+    const char *name; /* the input, for messages */
+    const char *path; /* what to open */
     const char *to[SIDES], *tool;
     uint64_t key;
-    struct buf example;        /* struct example, [n] */
+    struct buf example; /* struct example, [n] */
     int64_t n;
-    struct buf side;           /* unsigned char by line or sequence: TRAIN, TEST, NOWHERE */
+    struct buf side; /* unsigned char by line or sequence: TRAIN, TEST, NOWHERE */
 };
 
 static void
@@ -53,7 +64,8 @@ choose(struct split *p)
     if (!p->n)
         die_data("'%s': no examples to split", p->name);
     if (!(want < (double)p->n))
-        die_data("'%s': --test %.10g of %lld examples leaves none to train on", p->name, p->o->share, (long long)p->n);
+        die_data("'%s': --test %.10g of %lld examples leaves none to train on", p->name,
+                 p->o->share, (long long)p->n);
     qsort(e, (size_t)p->n, sizeof *e, by_hash);
     for (int64_t i = 0; i < (int64_t)want; i++)
         p->side.p[e[i].at] = TEST;
@@ -83,7 +95,11 @@ each_line(const struct split *p, line_fn *fn, void *arg)
     source_close(s);
 }
 
-struct seen { struct split *p; int64_t line; int any, text; };
+struct seen {
+    struct split *p;
+    int64_t line;
+    int any, text;
+};
 
 static void
 end_line(struct seen *s)
@@ -107,7 +123,10 @@ see(void *arg, int64_t line, const char *text, size_t n, int ends)
         end_line(s);
 }
 
-struct writer { const struct split *p; struct sink *out[SIDES]; };
+struct writer {
+    const struct split *p;
+    struct sink *out[SIDES];
+};
 
 static void
 copy(void *arg, int64_t line, const char *text, size_t n, int ends)
@@ -168,7 +187,11 @@ see_stream(struct split *p)
     stream_close(in);
 }
 
-struct shard { struct stream_out *out; struct gather g; struct image b; };
+struct shard {
+    struct stream_out *out;
+    struct gather g;
+    struct image b;
+};
 
 static void
 put(struct shard *d, const struct stream_in *in)
@@ -184,12 +207,13 @@ put(struct shard *d, const struct stream_in *in)
 static struct stream_out *
 open_shard(const struct split *p, const struct stream_in *in, int side, const char *options)
 {
-    struct stream_out *out = stream_create(p->to[side], stream_kind(in), stream_head(in), p->tool, options, 0);
+    struct stream_out *out =
+        stream_create(p->to[side], stream_kind(in), stream_head(in), p->tool, options, 0);
     image_metaf(stream_header(out), "shard", "%s of %s", sides[side], options);
     return out;
 }
 
-/* A batch stays what it is less the sequences of the other side; tokens fill their records. */
+/* A batch stays one, less the other side's sequences; tokens fill their records. */
 static void
 split_stream(struct split *p)
 {
@@ -201,7 +225,8 @@ split_stream(struct split *p)
     choose(p);
     struct stream_in *in = open_stream(p);
     const int fill = !strcmp(stream_kind(in), "tokens");
-    char *options = mem_printf("split --test %.10g --seed %lld", p->o->share, (long long)p->o->seed);
+    char *options =
+        mem_printf("split --test %.10g --seed %lld", p->o->share, (long long)p->o->seed);
     for (int i = 0; i < SIDES; i++) {
         d[i].out = open_shard(p, in, i, options);
         image_init(&d[i].b);
@@ -244,7 +269,8 @@ check_output(const struct split *p, const char *in, int side)
 }
 
 void
-split_run(const struct split_options *o, const char *in, const char *train, const char *test, const char *tool)
+split_run(const struct split_options *o, const char *in, const char *train,
+          const char *test, const char *tool)
 {
     struct split p = { .o = o, .to = { train, test }, .tool = tool };
     if (!(o->share > 0))
@@ -261,8 +287,10 @@ split_run(const struct split_options *o, const char *in, const char *train, cons
     p.key = rng_key((uint64_t)o->seed, 0, 0);
     switch (sniff(p.path)) {
     case CONTENT_STREAM: split_stream(&p); break;
-    case CONTENT_SAFETENSORS: die_data("'%s': a .safetensors file has no rows to split", p.name);
-    case CONTENT_EMPTY: case CONTENT_TEXT: split_text(&p); break;
+    case CONTENT_SAFETENSORS:
+        die_data("'%s': a .safetensors file has no rows to split", p.name);
+    case CONTENT_EMPTY:
+    case CONTENT_TEXT: split_text(&p); break;
     }
     spool_close(s);
     mem_free(p.example.p);

@@ -27,7 +27,9 @@ find(struct table *t, const struct tensor *x)
         t->cap = t->cap ? 2 * t->cap : 16;
         t->line = mem_realloc(t->line, (size_t)t->cap, sizeof *t->line);
     }
-    t->line[t->lines] = (struct line){ .name = mem_strdup(x->name), .type = x->type, .min = INFINITY, .max = -INFINITY };
+    t->line[t->lines] = (struct line){
+        .name = mem_strdup(x->name), .type = x->type, .min = INFINITY, .max = -INFINITY
+    };
     return &t->line[t->lines++];
 }
 
@@ -74,11 +76,13 @@ add(struct line *l, const struct tensor *t)
 static void
 print_json(struct buf *b, const struct line *l)
 {
-    const double value[] = { l->min, l->max, l->finite ? l->mean : NAN, sqrt(l->m2 / (double)l->finite) };
+    const double value[] = { l->min, l->max, l->finite ? l->mean : NAN,
+                             sqrt(l->m2 / (double)l->finite) };
     static const char *const names[] = { "min", "max", "mean", "std" };
     buf_add(b, "{\"name\":", 8);
     jsonout_string(b, l->name, strlen(l->name));
-    buf_printf(b, ",\"dtype\":\"%s\",\"count\":%lld", dtype_name(l->type), (long long)l->count);
+    buf_printf(b, ",\"dtype\":\"%s\",\"count\":%lld", dtype_name(l->type),
+               (long long)l->count);
     for (int i = 0; i < 4; i++) {
         buf_printf(b, ",\"%s\":", names[i]);
         jsonout_f64(b, value[i]);
@@ -94,19 +98,21 @@ print(struct sink *out, const struct table *t, int json)
     for (int i = 0; i < t->lines; i++)
         wide = (int)strlen(t->line[i].name) > wide ? (int)strlen(t->line[i].name) : wide;
     if (!json)
-        buf_printf(&b, "%-*s %-5s %10s %12s %12s %12s %12s %6s %6s\n", wide, "name", "dtype", "count", "min", "max",
-                   "mean", "std", "nan", "inf");
+        buf_printf(&b, "%-*s %-5s %10s %12s %12s %12s %12s %6s %6s\n", wide, "name",
+                   "dtype", "count", "min", "max", "mean", "std", "nan", "inf");
     for (int i = 0; i < t->lines; i++) {
         const struct line *l = &t->line[i];
         if (json)
             print_json(&b, l);
         else if (l->finite)
-            buf_printf(&b, "%-*s %-5s %10lld %12.6g %12.6g %12.6g %12.6g %6lld %6lld\n", wide, l->name,
-                       dtype_name(l->type), (long long)l->count, l->min, l->max, l->mean,
-                       sqrt(l->m2 / (double)l->finite), (long long)l->nan, (long long)l->inf);
+            buf_printf(&b, "%-*s %-5s %10lld %12.6g %12.6g %12.6g %12.6g %6lld %6lld\n",
+                       wide, l->name, dtype_name(l->type), (long long)l->count, l->min,
+                       l->max, l->mean, sqrt(l->m2 / (double)l->finite), (long long)l->nan,
+                       (long long)l->inf);
         else
-            buf_printf(&b, "%-*s %-5s %10lld %12s %12s %12s %12s %6lld %6lld\n", wide, l->name, dtype_name(l->type),
-                       (long long)l->count, "-", "-", "-", "-", (long long)l->nan, (long long)l->inf);
+            buf_printf(&b, "%-*s %-5s %10lld %12s %12s %12s %12s %6lld %6lld\n", wide,
+                       l->name, dtype_name(l->type), (long long)l->count, "-", "-", "-",
+                       "-", (long long)l->nan, (long long)l->inf);
     }
     sink_write(out, b.p ? b.p : "", b.n);
     mem_free(b.p);
@@ -123,7 +129,8 @@ stat_run(int n, char *const *paths, const char *name, int json, struct sink *out
             const struct tensor *x = &s->record->tensor[i];
             const enum part part = sequences_part(s, x);
             const int again = input_continues(in) && sequences_travels(s, x);
-            const int layout = part == PART_CU || part == PART_OFFSETS || part == PART_BYTES;
+            const int layout =
+                part == PART_CU || part == PART_OFFSETS || part == PART_BYTES;
             if (!layout && !again && (!name || !strcmp(name, x->name)))
                 add(find(&t, x), x);
         }

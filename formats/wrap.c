@@ -9,7 +9,8 @@
 enum { CUT_SEQUENCES = 1024, CUT_TOKENS = 65536 };
 
 /* in the order of WRAP_KINDS */
-static const char *const kinds[] = { "tokens", "batch", "pooled", "hidden", "logits", "scores" };
+static const char *const kinds[] = { "tokens", "batch",  "pooled",
+                                     "hidden", "logits", "scores" };
 
 struct wrap {
     const char *path, *kind;
@@ -39,7 +40,9 @@ integer(const struct wrap *w, const struct tensor *t, int64_t i)
     case I64: memcpy(&v64, p, sizeof v64); return v64;
     case I32: memcpy(&v32, p, sizeof v32); return v32;
     case U16: memcpy(&v16, p, sizeof v16); return v16;
-    default: die_data("'%s': tensor '%s' is %s, not U16, I32 or I64", w->path, t->name, dtype_name(t->type));
+    default:
+        die_data("'%s': tensor '%s' is %s, not U16, I32 or I64", w->path, t->name,
+                 dtype_name(t->type));
     }
 }
 
@@ -48,12 +51,14 @@ add_ids(struct wrap *w, const struct tensor *t)
 {
     int64_t most = 0;
     if (t->rank != 1)
-        die_data("'%s': tensor 'input_ids' has rank %d, not 1; packed rows and cu_seqlens are wanted, not padding",
+        die_data("'%s': tensor 'input_ids' has rank %d, not 1; packed rows and cu_seqlens "
+                 "are wanted, not padding",
                  w->path, t->rank);
     for (int64_t i = 0; i < t->shape[0]; i++) {
         const int64_t id = integer(w, t, i);
         if (id < 0 || id > INT32_MAX)
-            die_data("'%s': input_ids[%lld] is %lld, not a token id", w->path, (long long)i, (long long)id);
+            die_data("'%s': input_ids[%lld] is %lld, not a token id", w->path, (long long)i,
+                     (long long)id);
         most = id > most ? id : most;
     }
     const enum dtype type = most <= UINT16_MAX ? U16 : I32;
@@ -75,13 +80,15 @@ check_kind(const struct wrap *w)
     for (int i = 0; i < w->file->tensors; i++) {
         const struct tensor *t = &w->file->tensor[i];
         const int tokens = !strcmp(w->kind, "tokens") || !strcmp(w->kind, "batch");
-        const int hidden = !strcmp(w->kind, "hidden") &&
-                           (!strcmp(t->name, "final_hidden") || !strncmp(t->name, "hidden.", 7));
+        const int hidden =
+            !strcmp(w->kind, "hidden") &&
+            (!strcmp(t->name, "final_hidden") || !strncmp(t->name, "hidden.", 7));
         if (tokens) {
             found |= !strcmp(t->name, "input_ids");
         } else if (hidden || !strcmp(t->name, w->kind)) {
             if (t->rank != 2 || (t->type != F32 && !(hidden && t->type == BF16)))
-                die_data("'%s': tensor '%s' is not a matrix of F32%s", w->path, t->name, hidden ? " or BF16" : "");
+                die_data("'%s': tensor '%s' is not a matrix of F32%s", w->path, t->name,
+                         hidden ? " or BF16" : "");
             found = 1;
         }
     }
@@ -102,7 +109,8 @@ complete(struct wrap *w)
             image_tensor(&w->whole, t->name, t->type, t->rank, t->shape, t->data);
     }
     need(w, sequences_read(&w->s, w->file, 0));
-    const int pooled = strcmp(w->kind, "hidden") && strcmp(w->kind, "tokens") && strcmp(w->kind, "batch");
+    const int pooled =
+        strcmp(w->kind, "hidden") && strcmp(w->kind, "tokens") && strcmp(w->kind, "batch");
     if (!w->s.cu && !pooled)
         need(w, "tensor 'cu_seqlens' is missing");
     if (!w->s.row) {
@@ -142,8 +150,9 @@ rows_of(const struct sequences *s)
 static void
 inherit(const struct wrap *w, struct stream_out *out)
 {
-    static const char *const keys[] = { "dtype", "labels", "max_length", "model", "problem_type", "specials", "task",
-                                        "tokenizer", "vocab" };
+    static const char *const keys[] = { "dtype", "labels",       "max_length",
+                                        "model", "problem_type", "specials",
+                                        "task",  "tokenizer",    "vocab" };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *value = record_meta(w->file, keys[i]);
         if (value)

@@ -17,7 +17,7 @@ struct pack {
     const struct pack_options *o;
     struct stream_in *in;
     struct stream_out *out;
-    int64_t vocab;         /* ids are below it; INT32_MAX when the head does not say */
+    int64_t vocab; /* ids are below it; INT32_MAX when the head does not say */
     struct gather batch;
     struct image image;
     struct block **block;
@@ -41,14 +41,17 @@ check_ids(const struct pack *p, const struct sequences *s)
         stream_bad(p->in, "tensor 'input_ids' is %s, not U16 or I32", dtype_name(t->type));
     for (int64_t b = 0; b < s->n; b++) {
         if (s->cu[b] == s->cu[b + 1])
-            stream_bad(p->in, "row %lld has no tokens, and an empty sequence has no vector", (long long)s->row[b]);
+            stream_bad(p->in, "row %lld has no tokens, and an empty sequence has no vector",
+                       (long long)s->row[b]);
         for (int64_t i = s->cu[b]; i < s->cu[b + 1]; i++) {
             uint16_t narrow = 0;
-            memcpy(&narrow, (const char *)t->data + (size_t)i * dtype_size(t->type), sizeof narrow);
+            memcpy(&narrow, (const char *)t->data + (size_t)i * dtype_size(t->type),
+                   sizeof narrow);
             const int64_t id = t->type == U16 ? narrow : sequences_i32(t, i);
             if (id < 0 || id >= p->vocab)
-                stream_bad(p->in, "row %lld: token id %lld is outside the vocabulary (%lld)", (long long)s->row[b],
-                           (long long)id, (long long)p->vocab);
+                stream_bad(p->in,
+                           "row %lld: token id %lld is outside the vocabulary (%lld)",
+                           (long long)s->row[b], (long long)id, (long long)p->vocab);
         }
     }
 }
@@ -142,7 +145,8 @@ shuffled(struct pack *p)
 {
     const int64_t n = read_blocks(p);
     if (n > UINT32_MAX)
-        die_data("'%s': more than 4294967295 sequences cannot be shuffled", stream_name(p->in));
+        die_data("'%s': more than 4294967295 sequences cannot be shuffled",
+                 stream_name(p->in));
     uint32_t *order = mem_array((size_t)n, sizeof *order);
     uint32_t *start = mem_array(p->blocks + 1, sizeof *start);
     rng_permute(order, (size_t)n, rng_key((uint64_t)p->o->seed, 0, 0));
