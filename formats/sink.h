@@ -12,6 +12,7 @@ struct sink;
 struct sink *sink_open(const char *path);   /* NULL or "-": standard output */
 const char *sink_name(const struct sink *s);
 int sink_terminal(const struct sink *s);    /* is it a terminal? */
+int sink_regular(const struct sink *s);     /* is it a regular file? */
 void sink_write(struct sink *s, const void *p, size_t n); /* buffered */
 void sink_printf(struct sink *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sink_flush(struct sink *s);

@@ -1,0 +1,199 @@
+/* encode - added tokens, normalisation, pieces and merges, one after the other */
+#include <assert.h>
+#include "common/base/mem.h"
+#include "common/bpe/added.h"
+#include "common/bpe/cache.h"
+#include "common/bpe/encode.h"
+#include "common/bpe/merge.h"
+#include "common/bpe/nfc.h"
+#include "common/bpe/pretok.h"
+#include "formats/tokenizer.h"
+
+struct bpe {
+    struct merges *merges;
+    struct added_set *raw, *normal; /* NULL: no such token */
+    pretok_fn *next;
+    int nfc;
+};
+struct encoder {
+    const struct bpe *b;
+    struct nfc nfc;
+    struct merge_work work;
+    struct buf text; /* the normalised stretch */
+    struct cache_entry *cache;
+};
+struct goal { struct ids *out; size_t most; }; /* stop when out->n > most */
+
+int *
+ids_room(struct ids *ids, size_t more)
+{
+    size_t need = mem_add(ids->n, more);
+
+    if (need > ids->cap) {
+        ids->cap = need > ids->cap * 2 ? need : ids->cap * 2;
+        ids->p = mem_realloc(ids->p, ids->cap, sizeof *ids->p);
+    }
+    return ids->p + ids->n;
+}
+
+/* The set of the added tokens whose `normalized` is this, in normal form when it is set. */
+static struct added_set *
+set_of(const struct tokenizer *t, int normalized)
+{
+    struct added_entry *entry = mem_zalloc((size_t)t->addeds + 1, sizeof *entry);
+    struct added_set *set = NULL;
+    struct buf *form = mem_zalloc((size_t)t->addeds + 1, sizeof *form);
+    struct nfc nfc = { 0 };
+    int n = 0;
+
+    for (int i = 0; i < t->addeds; i++) {
+        const struct added_token *a = &t->added[i];
+        if (a->normalized != normalized)
+            continue;
+        entry[n] = (struct added_entry){ a->content.s, a->content.n, a };
+        if (normalized && t->nfc) {
+            nfc_add(&nfc, &form[n], a->content.s, a->content.n);
+            entry[n].s = form[n].p;
+            entry[n].n = form[n].n;
+        }
+        n++;
+    }
+    if (n)
+        set = added_new(entry, n);
+    for (int i = 0; i < n; i++)
+        mem_free(form[i].p);
+    nfc_free(&nfc);
+    mem_free(form);
+    mem_free(entry);
+    return set;
+}
+
+struct bpe *
+bpe_new(const struct tokenizer *t)
+{
+    struct bpe *b = mem_zalloc(1, sizeof *b);
+
+    b->merges = merges_new(t);
+    b->raw = set_of(t, 0);
+    b->normal = set_of(t, 1);
+    b->next = pretok_find((int)t->pattern);
+    b->nfc = t->nfc;
+    assert(b->next);
+    return b;
+}
+
+void
+bpe_free(struct bpe *b)
+{
+    if (!b)
+        return;
+    merges_free(b->merges);
+    added_free(b->raw);
+    added_free(b->normal);
+    mem_free(b);
+}
+
+struct encoder *
+encoder_new(const struct bpe *b)
+{
+    struct encoder *e = mem_zalloc(1, sizeof *e);
+
+    e->b = b;
+    e->cache = mem_zalloc((size_t)1 << CACHE_BITS, sizeof *e->cache);
+    return e;
+}
+
+void
+encoder_free(struct encoder *e)
+{
+    if (!e)
+        return;
+    nfc_free(&e->nfc);
+    merge_work_free(&e->work);
+    mem_free(e->text.p);
+    mem_free(e->cache);
+    mem_free(e);
+}
+
+/* Appends the ids of one short piece, remembering them; to has room for CACHE_IDS and n. */
+static size_t
+short_piece(struct encoder *e, const char *s, size_t n, size_t readable, int *to)
+{
+    struct cache_key key = cache_key(s, n, readable);
+    struct cache_entry *c = cache_at(e->cache, key);
+    size_t count;
+
+    if (cache_holds(c, key)) {
+        memcpy(to, c->id, sizeof c->id);
+        count = c->id[0] >> 24;
+        to[0] = (int)(c->id[0] & 0xFFFFFF);
+        return count;
+    }
+    count = merge_piece(e->b->merges, &e->work, s, n, to);
+    if (count && count <= CACHE_IDS) {
+        memcpy(c->id, to, count * sizeof *to);
+        c->id[0] |= (uint32_t)count << 24;
+        c->key = key;
+    }
+    return count;
+}
+
+/* Text without added tokens: pieces and their merges. */
+static void
+encode_pieces(struct encoder *e, const char *s, size_t n, const struct goal *goal)
+{
+    struct ids *out = goal->out;
+    int *to = ids_room(out, mem_add(n, CACHE_IDS));
+    size_t piece;
+
+    for (size_t i = 0; i < n && out->n <= goal->most; i += piece) {
+        piece = e->b->next(s + i, n - i);
+        out->n += piece <= CACHE_BYTES ? short_piece(e, s + i, piece, n - i, to)
+                                       : merge_piece(e->b->merges, &e->work, s + i, piece, to);
+        to = out->p + out->n;
+    }
+}
+
+/* Splits on the tokens of set and hands the text between them on. */
+static void
+encode_split(struct encoder *e, const struct added_set *set, const char *s, size_t n,
+             const struct goal *goal,
+             void next(struct encoder *e, const char *s, size_t n, const struct goal *goal))
+{
+    struct added_scan scan;
+    struct added_part part;
+
+    if (!set) {
+        next(e, s, n, goal);
+        return;
+    }
+    scan = added_scan(set, s, n);
+    while (goal->out->n <= goal->most && added_next(&scan, &part)) {
+        if (part.id >= 0) {
+            *ids_room(goal->out, 1) = part.id;
+            goal->out->n++;
+        } else
+            next(e, s + part.from, part.to - part.from, goal);
+    }
+}
+
+/* A stretch between tokens of the raw text. */
+static void
+encode_stretch(struct encoder *e, const char *s, size_t n, const struct goal *goal)
+{
+    if (e->b->nfc && !nfc_is(s, n)) {
+        e->text.n = 0;
+        nfc_add(&e->nfc, &e->text, s, n);
+        s = e->text.p;
+        n = e->text.n;
+    }
+    encode_split(e, e->b->normal, s, n, goal, encode_pieces);
+}
+
+void
+encode_text(struct encoder *e, const char *s, size_t n, size_t limit, struct ids *out)
+{
+    struct goal goal = { out, limit > SIZE_MAX - out->n ? SIZE_MAX : out->n + limit };
+
+    encode_split(e, e->b->raw, s, n, &goal, encode_stretch);
+}

@@ -1,0 +1,170 @@
+/*
+ * nfc - canonical composition through utf8proc, gated to Unicode 9.0
+ *
+ * Text is cut before each "safe" character: a starter that NFC neither changes nor joins to
+ * the left.  Only stretches that hold an unsafe character go through decomposition, ordering
+ * and composition; utf8proc never sees a code point newer than 9.0, and what it knows of the
+ * older ones is frozen by Unicode's stability policy.
+ */
+#include <string.h>
+#include <utf8proc.h>
+#include "common/base/mem.h"
+#include "common/bpe/chars.h"
+#include "common/bpe/nfc.h"
+
+/* No byte of U+0300, the first unsafe character, or beyond it is below 0xCC at its start. */
+enum { FIRST_UNSAFE = 0xCC, DECOMPOSED = 4, CLASSES = 256 };
+
+static int
+unsafe_at(const char *s, uint32_t *length)
+{
+    return (char_flags(char_read(s, length)) & CHAR_COMPOSES) != 0;
+}
+
+/* The offset of the next unsafe character at or after i, or n. */
+static size_t
+next_unsafe(const char *s, size_t i, size_t n)
+{
+    const unsigned char *u = (const unsigned char *)s;
+    uint32_t length;
+
+    for (;;) {
+        for (; i + 32 <= n; i += 32) { /* a loop the compiler turns into vectors */
+            unsigned char high = 0;
+            for (size_t j = 0; j < 32; j++)
+                high |= u[i + j] >= FIRST_UNSAFE;
+            if (high)
+                break;
+        }
+        while (i < n && u[i] < FIRST_UNSAFE)
+            i++;
+        if (i >= n)
+            return n;
+        if (unsafe_at(s + i, &length))
+            return i;
+        i += length;
+    }
+}
+
+int
+nfc_is(const char *s, size_t n)
+{
+    return next_unsafe(s, 0, n) == n;
+}
+
+static void
+room(struct nfc *w, size_t points)
+{
+    if (points <= w->cap)
+        return;
+    w->cap = mem_add(points, points / 2);
+    w->point = mem_realloc(w->point, w->cap, sizeof *w->point);
+    w->sorted = mem_realloc(w->sorted, w->cap, sizeof *w->sorted);
+    w->class = mem_realloc(w->class, w->cap, 1);
+}
+
+/* Full canonical decomposition of s[0..n) into w; returns the number of code points. */
+static size_t
+decompose(struct nfc *w, const char *s, size_t n)
+{
+    size_t points = 0;
+    uint32_t length;
+
+    /* At most 4 points a character, which only one of 3 bytes has; 2 bytes give at most 2. */
+    room(w, mem_add(mem_mul(n, 2), DECOMPOSED));
+    for (size_t i = 0; i < n; i += length) {
+        int32_t c = (int32_t)char_read(s + i, &length);
+        int bound = 0;
+        points += (size_t)utf8proc_decompose_char(c, w->point + points, DECOMPOSED,
+                                                  UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &bound);
+    }
+    for (size_t i = 0; i < points; i++)
+        w->class[i] = (unsigned char)utf8proc_get_property(w->point[i])->combining_class;
+    return points;
+}
+
+/* Puts the marks [from, to) into the order of their classes, equal ones as they stood. */
+static void
+order(struct nfc *w, size_t from, size_t to)
+{
+    size_t start[CLASSES + 1] = { 0 };
+    size_t i;
+
+    for (i = from + 1; i < to && w->class[i - 1] <= w->class[i]; i++)
+        ;
+    if (i >= to)
+        return;
+    if (to - from <= 8) { /* the counting sort's tables would cost more */
+        for (i = from + 1; i < to; i++) {
+            int32_t c = w->point[i];
+            unsigned char k = w->class[i];
+            size_t j = i;
+            for (; j > from && w->class[j - 1] > k; j--) {
+                w->point[j] = w->point[j - 1];
+                w->class[j] = w->class[j - 1];
+            }
+            w->point[j] = c;
+            w->class[j] = k;
+        }
+        return;
+    }
+    for (i = from; i < to; i++)
+        start[w->class[i] + 1]++;
+    for (i = 0; i < CLASSES; i++)
+        start[i + 1] += start[i];
+    for (i = from; i < to; i++)
+        w->sorted[start[w->class[i]]++] = w->point[i];
+    memcpy(w->point + from, w->sorted, (to - from) * sizeof *w->point);
+}
+
+/* Appends NFC of a stretch of code points none of which is newer than 9.0. */
+static void
+compose(struct nfc *w, struct buf *out, const char *s, size_t n)
+{
+    size_t points = decompose(w, s, n), from = 0;
+    utf8proc_ssize_t left;
+    char *to;
+
+    for (size_t i = 0; i <= points; i++)
+        if (i == points || !w->class[i]) {
+            order(w, from, i);
+            from = i + 1;
+        }
+    left = utf8proc_normalize_utf32(w->point, (utf8proc_ssize_t)points,
+                                    UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+    to = buf_room(out, mem_mul((size_t)left, 4));
+    for (utf8proc_ssize_t i = 0; i < left; i++)
+        to += char_write((uint32_t)w->point[i], to);
+    out->n = (size_t)(to - out->p);
+}
+
+void
+nfc_add(struct nfc *w, struct buf *out, const char *s, size_t n)
+{
+    size_t done = 0, at, end;
+    uint32_t length;
+
+    while ((at = next_unsafe(s, done, n)) < n) {
+        size_t begin = at;
+        if (begin > done) { /* the starter that what follows may join */
+            begin -= char_back(s + done, begin - done);
+            if (char_flags(char_read(s + begin, &length)) & CHAR_INERT)
+                begin = at;
+        }
+        for (end = at; end < n && unsafe_at(s + end, &length); end += length)
+            ;
+        buf_add(out, s + done, begin - done);
+        compose(w, out, s + begin, end - begin);
+        done = end;
+    }
+    buf_add(out, s + done, n - done);
+}
+
+void
+nfc_free(struct nfc *w)
+{
+    mem_free(w->point);
+    mem_free(w->sorted);
+    mem_free(w->class);
+    *w = (struct nfc){ 0 };
+}

@@ -1,0 +1,24 @@
+#ifndef BPE_NFC_H
+#define BPE_NFC_H
+/*
+ * nfc - Normalization Form C of Unicode 9.0 (UAX #15), linear in the text but for the sorting
+ * of a run of marks, which is n log n at worst.
+ *
+ * A code point newer than 9.0 is left alone: no decomposition, no combining class, no
+ * composition.  Runs of combining marks may be of any length.
+ */
+#include <stddef.h>
+#include <stdint.h>
+struct buf;
+struct nfc {               /* scratch, kept between calls: struct nfc w = {0}; ... nfc_free(&w) */
+    int32_t *point;
+    unsigned char *class;
+    int32_t *sorted;
+    size_t cap;
+};
+/* Is s[0..n), valid UTF-8, surely in NFC already? (0: it may or may not be) */
+int nfc_is(const char *s, size_t n);
+/* Appends NFC(s[0..n)) to out. */
+void nfc_add(struct nfc *w, struct buf *out, const char *s, size_t n);
+void nfc_free(struct nfc *w);
+#endif

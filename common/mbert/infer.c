@@ -1,0 +1,269 @@
+#include "common/mbert/infer.h"
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "common/base/die.h"
+#include "common/mbert/feed.h"
+#include "common/mbert/mbert.h"
+#include "formats/tokenizer.h"
+
+enum { BATCH_TOKENS = 65536, CUT_TOKENS = 8192, RECORD_BYTES = 192 << 20 };
+
+struct infer {
+    struct infer_options o;
+    char *provenance;
+    struct model m;
+    struct acts acts;
+    struct feed feed;
+    struct stream_out *out;
+    struct image image;
+    struct buf host;
+};
+
+static const char *const emits[] = { "pooled", "hidden", "layers", "logits" };
+static const char *const poolings[] = { "cls", "mean" };
+
+static void
+check_options(const struct infer_options *o)
+{
+    if (!o->dir)
+        die_usage("-m DIR is required");
+    if (o->normalize && o->emit != EMIT_POOLED)
+        die_usage("--normalize needs --emit pooled");
+    if (o->pooling >= 0 && (o->emit == EMIT_HIDDEN || o->emit == EMIT_LAYERS))
+        die_usage("--pooling needs --emit pooled or logits");
+}
+
+static const struct ops *
+backend(const struct infer_options *o)
+{
+    const struct ops *be = ops_find(o->device);
+    if (!be)
+        die_usage("--device %s: this build has no such device", o->device);
+    if (o->dtype == DTYPE_BF16 && !strcmp(be->name, "cpu"))
+        die_usage("--dtype bf16: the cpu computes in f32; use --dtype f32 or auto");
+    return be;
+}
+
+struct infer *
+infer_open(const struct infer_options *o)
+{
+    struct infer *f = mem_zalloc(1, sizeof *f);
+    check_options(o);
+    f->o = *o;
+    const struct ops *be = backend(o);
+    model_load(&f->m, be, be->open(o->threads), o->dir, o->emit == EMIT_LOGITS ? 0 : MODEL_BODY, 0, 0);
+    if (o->emit == EMIT_LOGITS && f->m.head == HEAD_NONE)
+        die_data("'%s': no head that makes logits ('architectures' in config.json); use --emit pooled", o->dir);
+    if (f->o.pooling < 0)
+        f->o.pooling = (int)f->m.cfg.pooling;
+    const int pools = o->emit == EMIT_POOLED || f->m.head == HEAD_SEQUENCE;
+    f->provenance = mem_printf("--emit %s%s%s%s%s", emits[o->emit], pools ? " --pooling " : "",
+                               pools ? poolings[f->o.pooling] : "", o->normalize ? " --normalize" : "",
+                               o->attention_global ? " --attention global" : "");
+    image_init(&f->image);
+    return f;
+}
+
+const char *
+infer_kind(const struct infer *f)
+{
+    return f->o.emit == EMIT_LAYERS ? "hidden" : emits[f->o.emit];
+}
+
+const char *
+infer_provenance(const struct infer *f)
+{
+    return f->provenance;
+}
+
+/* The first of n floats that is NaN or infinite, or n. */
+static size_t
+not_finite(const float *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(p[i]))
+            return i;
+    return n;
+}
+
+/* x / max(|x|, 1e-12), as torch.nn.functional.normalize. */
+static void
+normalize(float *p, int rows, int cols)
+{
+    for (int r = 0; r < rows; r++, p += cols) {
+        double sum = 0;
+        for (int i = 0; i < cols; i++)
+            sum += (double)p[i] * p[i];
+        const double scale = 1 / fmax(sqrt(sum), 1e-12);
+        for (int i = 0; i < cols; i++)
+            p[i] = (float)(p[i] * scale);
+    }
+}
+
+/* The input row that row r of an output of N rows belongs to. */
+static long long
+input_row(const struct feed *d, int r, int per_token)
+{
+    int b = 0;
+    if (!per_token)
+        return d->row[r];
+    while (d->cu[b + 1] <= r)
+        b++;
+    return d->row[b];
+}
+
+/* One record of x F32 [N,cols] (device memory), N = T or B, with what travels along. */
+static void
+put(struct infer *f, const char *name, struct mat x, int per_token, int counted)
+{
+    struct feed *d = &f->feed;
+    const size_t n = mem_mul((size_t)x.rows, (size_t)x.cols), bytes = mem_mul(n, sizeof(float));
+    assert(x.type == F32 && x.ld == x.cols && x.rows == (per_token ? d->rows : d->seqs));
+    if (bytes > RECORD_BYTES)
+        stream_bad(d->in, "row %lld: '%s' takes %zu bytes, more than a record holds; cut with bpe-tok --max-length",
+                   (long long)d->row[0], name, bytes);
+    f->host.n = 0;
+    float *host = buf_room(&f->host, bytes);
+    f->m.be->download(f->m.c, host, x.p, bytes);
+    const size_t bad = not_finite(host, n);
+    if (bad < n)
+        stream_bad(d->in, "row %lld: '%s' of '%s' is not finite (NaN or infinity)",
+                   input_row(d, (int)(bad / (size_t)x.cols), per_token), name, f->o.dir);
+    if (f->o.normalize)
+        normalize(host, x.rows, x.cols);
+    image_reset(&f->image);
+    image_2d(&f->image, name, F32, x.rows, x.cols, host);
+    feed_travel(d, &f->image);
+    stream_put(f->out, &f->image, counted ? d->seqs : 0, counted ? d->rows : 0);
+}
+
+static void
+put_layer(void *arg, int layer, struct mat x)
+{
+    char name[32];
+    snprintf(name, sizeof name, "hidden.%d", layer);
+    put(arg, name, x, 1, 0);
+}
+
+static void
+run_batch(struct infer *f)
+{
+    const struct ops *be = f->m.be;
+    const struct feed *d = &f->feed;
+    const enum pool_kind kind = (enum pool_kind)f->o.pooling;
+    struct seqs q;
+    acts_fit(&f->acts, &f->m, ACTS_INFER, F32, d->rows, d->seqs);
+    struct acts s = acts_cut(&f->acts, d->rows, d->seqs);
+    model_positions(&f->m, d->longest);
+    be->seqs_make(f->m.c, &q, d->seqs, d->cu);
+    be->upload(f->m.c, s.ids, d->ids, (size_t)d->rows * sizeof *s.ids);
+    mbert_encode(&f->m, &s, &q, f->o.attention_global, f->o.emit == EMIT_LAYERS ? put_layer : NULL, f);
+    if (f->o.emit == EMIT_HIDDEN || f->o.emit == EMIT_LAYERS) {
+        put(f, "final_hidden", s.final, 1, 1);
+    } else if (f->o.emit == EMIT_LOGITS && s.by_token) {
+        head_forward(&f->m, &s, s.final);
+        put(f, "logits", s.logits, 1, 1);
+    } else {
+        mbert_pool(&f->m, &s, &q, kind);
+        if (f->o.emit == EMIT_LOGITS)
+            head_forward(&f->m, &s, s.pooled);
+        put(f, f->o.emit == EMIT_LOGITS ? "logits" : "pooled", f->o.emit == EMIT_LOGITS ? s.logits : s.pooled, 0, 1);
+    }
+    be->seqs_free(f->m.c, &q);
+}
+
+/* The stream's tokenizer and vocabulary against the model's. */
+static void
+check_head(const struct infer *f, const struct stream_in *in)
+{
+    const struct record *head = stream_head(in);
+    const char *made_by = record_meta(head, "tokenizer"), *vocab = record_meta(head, "vocab");
+    char *path = mem_printf("%s/tokenizer.json", f->o.dir);
+    if (vocab && strtoll(vocab, NULL, 10) > f->m.cfg.vocab)
+        die_data("'%s' was made with a vocabulary of %s tokens, but '%s' knows %d", stream_name(in), vocab,
+                 f->o.dir, f->m.cfg.vocab);
+    if (made_by && !access(path, R_OK)) {
+        struct tokenizer t;
+        tokenizer_load(&t, f->o.dir);
+        if (strtoull(made_by, NULL, 16) != t.fingerprint)
+            die_data("'%s' was made with tokenizer %s, but '%s' is %016" PRIx64, stream_name(in), made_by, path,
+                     t.fingerprint);
+        tokenizer_free(&t);
+    }
+    mem_free(path);
+}
+
+/* Tokens that one batch may have, so that each of its records fits. */
+static int
+budget_of(const struct infer *f, const struct stream_in *in)
+{
+    const int most = strcmp(stream_kind(in), "tokens") ? BATCH_TOKENS : CUT_TOKENS;
+    const int logits = f->m.head == HEAD_MLM ? f->m.cfg.vocab : f->m.head == HEAD_TOKEN ? f->m.classes : 1;
+    const int cols = f->o.emit == EMIT_LOGITS ? logits : f->m.cfg.hidden;
+    const int fit = (int)(RECORD_BYTES / ((size_t)cols * sizeof(float)));
+    return fit < most ? fit : most;
+}
+
+void
+infer_run(struct infer *f, struct stream_in *in, struct stream_out *out)
+{
+    const struct config *c = &f->m.cfg;
+    struct image *head = stream_header(out);
+    check_head(f, in);
+    image_metaf(head, "model", "%016" PRIx64, f->m.fingerprint);
+    image_meta(head, "dtype", dtype_name(F32));
+    if (!record_meta(stream_head(in), "labels") && c->label)
+        stream_labels_set(head, c->label, c->labels);
+    f->feed = (struct feed){ .in = in, .budget = budget_of(f, in), .vocab = c->vocab, .positions = c->positions,
+                             .dir = f->o.dir };
+    f->out = out;
+    while (feed_next(&f->feed))
+        run_batch(f);
+    feed_free(&f->feed);
+}
+
+static void
+print_config(const struct config *c)
+{
+    static const char *const acts[] = { "none", "gelu", "silu", "gelu_pytorch_tanh", "relu" };
+    printf("hidden\t%d\nlayers\t%d\nheads\t%d of %d\nffn\t%d\nvocab\t%d\npositions\t%d\n", c->hidden, c->layers,
+           c->heads, c->head_size, c->ffn, c->vocab, c->positions);
+    printf("window\t%d keys to each side\nglobal layers\t", c->window);
+    for (int i = 0; i < c->layers; i++)
+        putchar(c->global[i] ? 'g' : '-');
+    printf("\nrope theta\t%.9g global, %.9g local\nnorm eps\t%.9g\nactivation\t%s, head %s\n", c->theta_global,
+           c->theta_local, c->norm_eps, acts[c->act], acts[c->classifier_act]);
+}
+
+void
+infer_print(const struct infer *f)
+{
+    static const char *const heads[] = { "none used", "sequence classification", "token classification", "masked LM" };
+    printf("model\t%s\nfingerprint\t%016" PRIx64 "\n", f->o.dir, f->m.fingerprint);
+    print_config(&f->m.cfg);
+    printf("head\t%s\n", heads[f->m.head]);
+    if (f->m.classes)
+        printf("classes\t%d\n", f->m.classes);
+    printf("emit\t%s\npooling\t%s\nnormalize\t%s\nattention\t%s\n", emits[f->o.emit], poolings[f->o.pooling],
+           f->o.normalize ? "yes" : "no", f->o.attention_global ? "global (windows ignored)" : "config");
+    printf("device\t%s\ndtype\tF32\n", f->m.be->about(f->m.c));
+}
+
+void
+infer_close(struct infer *f)
+{
+    const struct ops *be = f->m.be;
+    struct ctx *c = f->m.c;
+    acts_free(&f->acts, &f->m);
+    model_free(&f->m);
+    be->close(c);
+    image_free(&f->image);
+    mem_free(f->host.p);
+    mem_free(f->provenance);
+    mem_free(f);
+}
