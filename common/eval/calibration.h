@@ -1,0 +1,18 @@
+#ifndef EVAL_CALIBRATION_H
+#define EVAL_CALIBRATION_H
+/*
+ * calibration - expected calibration error: sum over bins of n_b/n |mean confidence - mean
+ * outcome|.
+ *
+ * Equal mass: rows sorted by confidence, with B' = min(15, n) bin b holds positions
+ * floor(b n/B') .. floor((b+1) n/B') - 1; rows of equal confidence carry the mean outcome of
+ * their tie group, so that the order of the rows does not matter.  Equal width: bin =
+ * min(floor(15 confidence), 14); empty bins count nothing.
+ */
+#include <stdint.h>
+enum { CALIBRATION_BINS = 15 };
+struct bin { int64_t n; double conf, hit; }; /* n 0: conf and hit NaN */
+/* Both fill bin[CALIBRATION_BINS], return the error; mass sets *bins to B'. */
+double calibration_mass(const double *conf, const double *hit, int64_t n, struct bin *bin, int *bins);
+double calibration_width(const double *conf, const double *hit, int64_t n, struct bin *bin);
+#endif

@@ -1,0 +1,24 @@
+#ifndef EVAL_CURVES_H
+#define EVAL_CURVES_H
+/*
+ * curves - threshold-free figures of a binary score: rows sorted by score, equal scores one
+ * step.  Undefined is NaN.
+ */
+#include <stdint.h>
+struct curve { int64_t n, positives, negatives, steps; double *score; int64_t *tp, *fp; };
+/*
+ * From scores and truths (0 or 1): step i is the i-th distinct score from above; tp[i], fp[i]
+ * count rows with score >= it.
+ */
+void curve_make(struct curve *c, const double *score, const unsigned char *truth, int64_t n);
+void curve_free(struct curve *c);
+/* [#(pos > neg) + 0.5 #(pos = neg)] / (P N): Mann-Whitney. */
+double curve_auroc(const struct curve *c);
+/* Average precision: sum of (R_i - R_(i-1)) Precision_i over the steps, no interpolation. */
+double curve_auprc(const struct curve *c);
+struct point { double tpr, fpr, threshold; }; /* threshold NaN: none qualifies (tpr = fpr = 0) */
+/* The smallest score whose FPR is <= limit. */
+struct point curve_tpr_at_fpr(const struct curve *c, double limit);
+/* The largest score whose TPR is >= least. */
+struct point curve_fpr_at_tpr(const struct curve *c, double least);
+#endif
