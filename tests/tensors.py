@@ -37,15 +37,18 @@ def pack(dtype, values):
 
 
 header, data = {}, b""
-for name, what in json.load(sys.stdin).items():
-    if name.startswith("@"):
-        header.setdefault("__metadata__", {})[name[1:]] = what
-        continue
-    dtype, values = what
+said = json.load(sys.stdin)
+meta = {name[1:]: what for name, what in said.items() if name.startswith("@")}
+if meta:
+    header["__metadata__"] = meta
+# wide types first, as the safetensors library does, so that all are aligned
+tensors = [(name, what) for name, what in said.items() if not name.startswith("@")]
+for name, (dtype, values) in sorted(tensors, key=lambda t: -struct.calcsize(CODES.get(t[1][0], "H"))):
     values = list(values.encode()) if isinstance(values, str) else values
     raw = pack(dtype, flat(values))
     header[name] = {"dtype": dtype, "shape": shape(values), "data_offsets": [len(data), len(data) + len(raw)]}
     data += raw
 text = json.dumps(header).encode()
+text += b" " * (-len(text) % 8)
 with open(sys.argv[1], "wb") as f:
     f.write(struct.pack("<Q", len(text)) + text + data)
