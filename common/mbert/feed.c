@@ -1,7 +1,13 @@
 #include "common/mbert/feed.h"
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include "common/base/die.h"
+#include "formats/config.h"
+#include "formats/tokenizer.h"
 
 static void *
 room(struct buf *b, size_t n, size_t size)
@@ -202,4 +208,24 @@ feed_free(struct feed *f)
     mem_free(f->id.p);
     mem_free(f->rownumbers.p);
     mem_free(f->scratch.p);
+}
+
+void
+feed_check(const struct stream_in *in, const struct config *c, const char *dir)
+{
+    const struct record *head = stream_head(in);
+    const char *made_by = record_meta(head, "tokenizer"), *vocab = record_meta(head, "vocab");
+    char *path = mem_printf("%s/tokenizer.json", dir);
+    if (vocab && strtoll(vocab, NULL, 10) > c->vocab)
+        die_data("'%s' was made with a vocabulary of %s tokens, but '%s' knows %d", stream_name(in), vocab, dir,
+                 c->vocab);
+    if (made_by && !access(path, R_OK)) {
+        struct tokenizer t;
+        tokenizer_load(&t, dir);
+        if (strtoull(made_by, NULL, 16) != t.fingerprint)
+            die_data("'%s' was made with tokenizer %s, but '%s' is %016" PRIx64, stream_name(in), made_by, path,
+                     t.fingerprint);
+        tokenizer_free(&t);
+    }
+    mem_free(path);
 }

@@ -40,4 +40,10 @@ int feed_next(struct feed *f); /* 1, or 0 at the end of the stream */
  */
 void feed_travel(struct feed *f, struct image *b);
 void feed_free(struct feed *f);
+/*
+ * The stream's head against a model directory: its vocabulary fits the config's, its tokenizer
+ * is DIR/tokenizer.json (when both say).  Else die_data naming both.
+ */
+struct config;
+void feed_check(const struct stream_in *in, const struct config *c, const char *dir);
 #endif

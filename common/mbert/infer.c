@@ -5,11 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "common/base/die.h"
 #include "common/mbert/feed.h"
 #include "common/mbert/mbert.h"
-#include "formats/tokenizer.h"
 
 enum { BATCH_TOKENS = 65536, CUT_TOKENS = 8192, RECORD_BYTES = 192 << 20 };
 
@@ -177,27 +175,6 @@ run_batch(struct infer *f)
     be->seqs_free(f->m.c, &q);
 }
 
-/* The stream's tokenizer and vocabulary against the model's. */
-static void
-check_head(const struct infer *f, const struct stream_in *in)
-{
-    const struct record *head = stream_head(in);
-    const char *made_by = record_meta(head, "tokenizer"), *vocab = record_meta(head, "vocab");
-    char *path = mem_printf("%s/tokenizer.json", f->o.dir);
-    if (vocab && strtoll(vocab, NULL, 10) > f->m.cfg.vocab)
-        die_data("'%s' was made with a vocabulary of %s tokens, but '%s' knows %d", stream_name(in), vocab,
-                 f->o.dir, f->m.cfg.vocab);
-    if (made_by && !access(path, R_OK)) {
-        struct tokenizer t;
-        tokenizer_load(&t, f->o.dir);
-        if (strtoull(made_by, NULL, 16) != t.fingerprint)
-            die_data("'%s' was made with tokenizer %s, but '%s' is %016" PRIx64, stream_name(in), made_by, path,
-                     t.fingerprint);
-        tokenizer_free(&t);
-    }
-    mem_free(path);
-}
-
 /* Tokens that one batch may have, so that each of its records fits. */
 static int
 budget_of(const struct infer *f, const struct stream_in *in)
@@ -214,7 +191,7 @@ infer_run(struct infer *f, struct stream_in *in, struct stream_out *out)
 {
     const struct config *c = &f->m.cfg;
     struct image *head = stream_header(out);
-    check_head(f, in);
+    feed_check(in, c, f->o.dir);
     image_metaf(head, "model", "%016" PRIx64, f->m.fingerprint);
     image_meta(head, "dtype", dtype_name(F32));
     if (!record_meta(stream_head(in), "labels") && c->label)

@@ -1,0 +1,196 @@
+#include "common/mbert/examples.h"
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include "common/base/die.h"
+#include "common/mbert/feed.h"
+
+enum { BUDGET = 65536, IGNORED = -100 };
+
+static int64_t *
+starts(const struct examples *e)
+{
+    return (int64_t *)(void *)e->start.p;
+}
+
+int
+examples_length(const struct examples *e, int64_t i)
+{
+    return (int)(starts(e)[i + 1] - starts(e)[i]);
+}
+
+static const struct tensor *
+find(const struct image *b, const char *name)
+{
+    for (int i = 0; i < b->r.tensors; i++)
+        if (!strcmp(b->r.tensor[i].name, name))
+            return &b->r.tensor[i];
+    return NULL;
+}
+
+/* What the labels are, told by their type; it must stay the same. */
+static void
+settle(struct examples *e, const struct feed *f, const struct tensor *t)
+{
+    const int ok = (t->type == I32 && t->rank == 1) || (t->type == F32 && (t->rank == 1 || t->rank == 2));
+    if (!ok || t->shape[0] != f->seqs)
+        stream_bad(f->in, "tensor 'labels' is %s of rank %d: I32 [B], F32 [B] or F32 [B,N] is wanted (one a sequence)",
+                   dtype_name(t->type), t->rank);
+    const enum problem p = t->type == I32 ? PROBLEM_SINGLE : t->rank == 1 ? PROBLEM_REGRESSION : PROBLEM_MULTI;
+    const int width = t->rank == 2 ? (int)t->shape[1] : 1;
+    if (e->problem == PROBLEM_AUTO) {
+        e->problem = p;
+        e->width = width;
+    }
+    if (e->problem != p || e->width != width)
+        stream_bad(f->in, "tensor 'labels' is of another kind than in the records before");
+}
+
+/* One label; 0 when the row has none. */
+static int
+take_label(struct examples *e, const struct feed *f, const struct tensor *t, int b)
+{
+    if (!t)
+        return 0;
+    const char *at = (const char *)t->data + (size_t)b * (size_t)e->width * 4;
+    if (e->problem == PROBLEM_SINGLE) {
+        int32_t k;
+        memcpy(&k, at, 4);
+        if (k == IGNORED)
+            return 0;
+        if (k < 0)
+            stream_bad(f->in, "row %" PRId64 ": label %d is negative", f->row[b], k);
+        if (k > e->highest)
+            e->highest = k;
+    } else
+        for (int i = 0; i < e->width; i++) {
+            float v;
+            memcpy(&v, at + 4 * i, 4);
+            if (!isfinite(v))
+                stream_bad(f->in, "row %" PRId64 ": its label is not finite", f->row[b]);
+        }
+    buf_add(&e->labels, at, (size_t)e->width * 4);
+    return 1;
+}
+
+static void
+take_batch(struct examples *e, struct feed *f, struct image *b)
+{
+    image_reset(b);
+    feed_travel(f, b);
+    const struct tensor *t = find(b, "labels");
+    if (t)
+        settle(e, f, t);
+    for (int i = 0; i < f->seqs; i++) {
+        const int n = f->cu[i + 1] - f->cu[i];
+        if (!take_label(e, f, t, i)) {
+            e->unlabelled++;
+            continue;
+        }
+        buf_add(&e->ids, f->ids + f->cu[i], (size_t)n * sizeof *f->ids);
+        e->tokens += n;
+        buf_add(&e->start, &e->tokens, sizeof e->tokens);
+        e->n++;
+        e->longest = n > e->longest ? n : e->longest;
+    }
+}
+
+void
+examples_read(struct examples *e, const char *path, const struct config *c, const char *dir)
+{
+    char *paths[] = { (char *)(uintptr_t)path };
+    struct image b;
+    *e = (struct examples){ .highest = -1 };
+    buf_add(&e->start, &e->tokens, sizeof e->tokens);
+    struct stream_in *in = stream_open(1, paths, "tokens|batch", 0);
+    e->name = mem_strdup(stream_name(in));
+    feed_check(in, c, dir);
+    struct feed f = { .in = in, .budget = BUDGET, .vocab = c->vocab, .positions = c->positions, .dir = dir };
+    image_init(&b);
+    while (feed_next(&f))
+        take_batch(e, &f, &b);
+    e->label = stream_labels(stream_head(in), &e->label_n);
+    image_free(&b);
+    feed_free(&f);
+    stream_close(in);
+    if (!e->n && e->unlabelled)
+        die_data("'%s': no row has a label: nothing to learn from", e->name);
+    if (!e->n)
+        die_data("'%s': no rows: nothing to learn from", e->name);
+    if (e->unlabelled)
+        warn("'%s': %" PRId64 " rows without a label left out", e->name, e->unlabelled);
+}
+
+void
+examples_free(struct examples *e)
+{
+    mem_free(e->name);
+    mem_free(e->ids.p);
+    mem_free(e->start.p);
+    mem_free(e->labels.p);
+    strings_free(e->label, e->label_n);
+    *e = (struct examples){ 0 };
+}
+
+static char *
+joined(char *const *name, int n)
+{
+    struct buf b = { 0 };
+    for (int i = 0; i < n; i++)
+        buf_printf(&b, "%s%s", i ? "," : "", name[i]);
+    buf_add(&b, "", 1);
+    return b.p;
+}
+
+static void
+names_from(struct examples *e, const char *list)
+{
+    for (const char *p = list;; p++) {
+        const size_t n = strcspn(p, ",");
+        if (!n)
+            die_usage("option --labels: an empty name in '%s'", list);
+        e->label = mem_realloc(e->label, (size_t)e->label_n + 1, sizeof *e->label);
+        e->label[e->label_n++] = mem_strndup(p, n);
+        p += n;
+        if (!*p)
+            return;
+    }
+}
+
+void
+examples_names(struct examples *e, const char *list)
+{
+    const int want = e->problem == PROBLEM_SINGLE ? (e->highest < 1 ? 2 : e->highest + 1) : e->width;
+    if (e->label && list) {
+        char *have = joined(e->label, e->label_n);
+        if (strcmp(have, list))
+            die_data("'%s' has the labels %s, but --labels says %s", e->name, have, list);
+        mem_free(have);
+    }
+    if (!e->label && list)
+        names_from(e, list);
+    if (!e->label) {
+        e->label = mem_array((size_t)want, sizeof *e->label);
+        for (; e->label_n < want; e->label_n++)
+            e->label[e->label_n] = mem_printf("LABEL_%d", e->label_n);
+        warn("'%s' names no labels: LABEL_0 to LABEL_%d (use --labels)", e->name, want - 1);
+    }
+    if (e->problem == PROBLEM_SINGLE ? e->label_n < want : e->label_n != want)
+        die_data("'%s' has labels for %d classes, but there are %d names (use --labels)", e->name, want, e->label_n);
+}
+
+void
+examples_same(const struct examples *a, struct examples *b)
+{
+    if (a->problem != b->problem || a->width != b->width)
+        die_data("'%s' has labels of another kind than '%s'", b->name, a->name);
+    if (b->problem == PROBLEM_SINGLE && b->highest >= a->label_n)
+        die_data("'%s' has class %d, but '%s' has %d classes", b->name, b->highest, a->name, a->label_n);
+    if (!b->label)
+        return;
+    char *x = joined(a->label, a->label_n), *y = joined(b->label, b->label_n);
+    if (strcmp(x, y))
+        die_data("'%s' has the labels %s, but '%s' has %s", b->name, y, a->name, x);
+    mem_free(x);
+    mem_free(y);
+}

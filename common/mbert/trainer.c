@@ -1,0 +1,167 @@
+#include "common/mbert/trainer.h"
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+#include "common/base/die.h"
+
+static void
+place(struct trainer *t, struct arena *a)
+{
+    struct params *const mirrors[] = { &t->g, &t->first, &t->second };
+    struct entry *spare = mem_array(PARAMS_MAX, sizeof *spare);
+    for (int k = 0; k < 3; k++) {
+        struct entry *e = k ? spare : t->g_table;
+        const int n = params_table(e, &t->m.cfg, t->m.head, t->m.classes, mirrors[k]);
+        assert(n == t->m.entries);
+        params_place(a, e, n);
+        if (!k)
+            t->gradient_bytes = a->used;
+        for (int i = 0; i < n; i++) {
+            struct param *p = &t->table[i];
+            float *at = e[i].at->p;
+            *(k == 0 ? &p->g : k == 1 ? &p->m : &p->v) = at;
+        }
+    }
+    mem_free(spare);
+}
+
+void
+trainer_open(struct trainer *t, const struct ops *be, struct ctx *c, const char *dir, unsigned flags,
+             int classes, enum problem problem, uint64_t seed)
+{
+    struct arena a = { 0 };
+    memset(t, 0, sizeof *t);
+    t->problem = problem;
+    model_load(&t->m, be, c, dir, MODEL_TRAIN | flags, classes, seed);
+    place(t, &a);
+    a.base = t->memory = be->alloc(c, a.used);
+    a.used = 0;
+    place(t, &a);
+    for (int i = 0; i < t->m.entries; i++) {
+        const struct entry *e = &t->m.table[i];
+        t->table[i].w = e->at->p;
+        t->table[i].n = (int64_t)e->rows * e->cols;
+        t->table[i].decays = e->decays;
+    }
+    t->norm = be->alloc(c, sizeof *t->norm);
+    t->loss = be->alloc(c, sizeof *t->loss);
+}
+
+void
+trainer_close(struct trainer *t)
+{
+    const struct ops *be = t->m.be;
+    struct ctx *c = t->m.c;
+    be->free(c, t->memory);
+    be->free(c, t->norm);
+    be->free(c, t->loss);
+    be->free(c, t->labels);
+    acts_free(&t->acts, &t->m);
+    model_free(&t->m);
+}
+
+static void
+put_labels(struct trainer *t, const void *labels, int B)
+{
+    const size_t bytes = (size_t)B * (t->problem == PROBLEM_SINGLE ? 1 : (size_t)t->m.classes) * 4;
+    if (bytes > t->label_cap) {
+        t->m.be->free(t->m.c, t->labels);
+        t->labels = t->m.be->alloc(t->m.c, bytes);
+        t->label_cap = bytes;
+    }
+    t->m.be->upload(t->m.c, t->labels, labels, bytes);
+}
+
+static void
+loss(struct trainer *t, struct acts *s, int B, float scale)
+{
+    const struct ops *be = t->m.be;
+    const struct mat labels = mat_of(t->labels, B, t->m.classes, F32);
+    if (t->problem == PROBLEM_SINGLE)
+        be->ce(t->m.c, t->loss, s->dlogits, s->logits, t->labels, scale);
+    else
+        (t->problem == PROBLEM_MULTI ? be->bce : be->mse)(t->m.c, t->loss, s->dlogits, s->logits, labels, scale);
+}
+
+/* Everything up to the loss; *q is the caller's to free. */
+static struct acts
+forward(struct trainer *t, const int *ids, const int *cu, int B, const void *labels, float scale, uint64_t key,
+        struct seqs *q)
+{
+    const struct ops *be = t->m.be;
+    const int T = cu[B];
+    acts_fit(&t->acts, &t->m, ACTS_TRAIN, F32, T, B);
+    struct acts s = acts_cut(&t->acts, T, B);
+    s.drop_key = key;
+    be->seqs_make(t->m.c, q, B, cu);
+    model_positions(&t->m, q->longest);
+    be->upload(t->m.c, s.ids, ids, (size_t)T * sizeof *ids);
+    put_labels(t, labels, B);
+    mbert_encode(&t->m, &s, q, 0, NULL, NULL);
+    mbert_pool(&t->m, &s, q, (enum pool_kind)t->m.cfg.pooling);
+    head_forward(&t->m, &s, s.pooled);
+    loss(t, &s, B, scale);
+    return s;
+}
+
+void
+trainer_add(struct trainer *t, const int *ids, const int *cu, int B, const void *labels, float scale, uint64_t key)
+{
+    struct seqs q;
+    struct acts s = forward(t, ids, cu, B, labels, scale, key, &q);
+    mbert_backward(&t->m, &t->g, &s, &q, (enum pool_kind)t->m.cfg.pooling);
+    t->m.be->seqs_free(t->m.c, &q);
+}
+
+void
+trainer_predict(struct trainer *t, const int *ids, const int *cu, int B, const void *labels, float scale,
+                float *logits)
+{
+    struct seqs q;
+    const struct acts s = forward(t, ids, cu, B, labels, scale, 0, &q);
+    t->m.be->download(t->m.c, logits, s.logits.p, (size_t)B * (size_t)t->m.classes * sizeof *logits);
+    t->m.be->seqs_free(t->m.c, &q);
+}
+
+double
+trainer_loss(struct trainer *t)
+{
+    float f = 0;
+    t->m.be->download(t->m.c, &f, t->loss, sizeof f);
+    t->m.be->zero(t->m.c, t->loss, sizeof f);
+    return f;
+}
+
+/* The first gradient that is not finite. */
+static const char *
+culprit(struct trainer *t)
+{
+    for (int i = 0; i < t->m.entries; i++) {
+        float norm;
+        t->m.be->sqnorm(t->m.c, t->norm, &t->table[i], 1);
+        t->m.be->download(t->m.c, &norm, t->norm, sizeof norm);
+        if (!isfinite(norm))
+            return t->m.table[i].name;
+    }
+    return "all of them together";
+}
+
+double
+trainer_step(struct trainer *t, const struct adam *a, double *norm)
+{
+    const struct ops *be = t->m.be;
+    float f;
+    const double sum = trainer_loss(t);
+    be->sqnorm(t->m.c, t->norm, t->table, t->m.entries);
+    be->download(t->m.c, &f, t->norm, sizeof f);
+    *norm = f;
+    if (!isfinite(sum))
+        die_data("step %lld: the loss is not finite (a lower --lr may help); nothing was saved", (long long)a->step);
+    if (!isfinite(f))
+        die_data("step %lld: the gradient of '%s' is not finite (a lower --lr may help); nothing was saved",
+                 (long long)a->step, culprit(t));
+    be->adamw(t->m.c, t->table, t->m.entries, a, t->norm);
+    be->zero(t->m.c, t->memory, t->gradient_bytes);
+    model_pack(&t->m);
+    return sum;
+}
