@@ -43,7 +43,8 @@ measure(struct found *f, const struct compare_options *o, const struct tensor *a
             double d = distance(x[i], y[i]);
             if (wide && !d && a->type == b->type && !same_integers(a, b, at + i))
                 d = 1; /* at least */
-            f->differ += !(d <= o->atol + o->rtol * fabs(y[i]));
+            /* an infinite distance is beyond every tolerance, and 0 within, though y is infinite */
+            f->differ += d != 0 && !(isfinite(d) && d <= o->atol + o->rtol * fabs(y[i]));
             f->error += d * d;
             f->power += y[i] * y[i];
             /* the first of the greatest; a NaN is greater than all */

@@ -132,17 +132,29 @@ travelling(struct dump *d, const struct sequences *s, const struct tensor *t, in
     }
 }
 
+/* What is written when, whatever the order in the record. */
+enum { PASSES = 5 };
+static int
+pass_of(const struct sequences *s, const struct tensor *t)
+{
+    static const char *const order[] = { "", "labels", "truncated", "window" };
+    for (int i = 1; i < PASSES - 1; i++)
+        if (!strcmp(t->name, order[i]))
+            return i;
+    return sequences_travels(s, t) ? PASSES - 1 : 0;
+}
+
 static void
 sequence(struct dump *d, const struct sequences *s, int64_t i)
 {
     const struct record *r = s->record;
     buf_printf(&d->b, "{\"row\":%lld", (long long)(s->row ? s->row[i] : d->numbered));
     d->numbered++;
-    for (int pass = 0; pass < 2; pass++)
+    for (int pass = 0; pass < PASSES; pass++)
         for (int k = 0; k < r->tensors; k++) {
             const struct tensor *t = &r->tensor[k];
             const enum part part = sequences_part(s, t);
-            if (sequences_travels(s, t) != pass || (d->name && strcmp(d->name, t->name)))
+            if (pass_of(s, t) != pass || (d->name && strcmp(d->name, t->name)))
                 continue;
             if (pass) {
                 travelling(d, s, t, i);

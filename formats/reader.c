@@ -25,6 +25,7 @@ struct stream_in {
     struct image head_copy; /* the first head, which outlives the records */
     struct record head;
     int64_t seq;            /* of the record expected next in this stream part */
+    int64_t now;            /* of the record being read, for messages */
     uint64_t chain;         /* XXH64 of the record before */
     int64_t base, rows, examples, tokens, records, part_records;
     int shard, warned, ended;
@@ -49,7 +50,7 @@ stream_bad(const struct stream_in *s, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    die_data("'%s', record %" PRId64 ": %s", source_name(s->source), s->seq, text);
+    die_data("'%s', record %" PRId64 ": %s", source_name(s->source), s->now, text);
 }
 
 const struct tensor *
@@ -105,6 +106,7 @@ read_image(struct stream_in *s)
     const char *why;
     int none = 0;
     uint64_t header;
+    s->now = s->seq;
     if (!fetch(s, 0, 8, &none)) {
         if (none)
             return 0;
@@ -218,7 +220,7 @@ take_head(struct stream_in *s)
         upstream_failed(s);
     if (strcmp(kind, "head"))
         stream_bad(s, "a head was expected, not '%s'", kind);
-    s->seq = 0;
+    s->seq = s->now = 0;
     check_chain(s, 1);
     const char *schema = need_meta(s, "schema");
     if (s->kinds && !one_of(schema, s->kinds))
@@ -243,7 +245,7 @@ next_path(struct stream_in *s)
         return 0;
     source_close(s->source);
     s->source = source_open(s->path[s->at++], 1);
-    s->seq = 0;
+    s->seq = s->now = 0;
     s->part_records = 0;
     if (!read_image(s))
         die_data("'%s' is truncated: no bytes at all, not even a head (did the writer fail?)", source_name(s->source));

@@ -32,11 +32,15 @@ header_of(const char *p)
     return n;
 }
 
-/* Pickles (torch.save) are zip archives or start with the protocol opcode. */
+/*
+ * Pickles (torch.save) are zip archives or start with the protocol opcode; so may a header's
+ * length, but its upper bytes are zero.
+ */
 static void
 refuse_pickle(const char *path, const char *p, size_t n)
 {
-    if (n >= 4 && (!memcmp(p, "PK\3\4", 4) || (unsigned char)p[0] == 0x80))
+    const int opcode = n >= 8 && (unsigned char)p[0] == 0x80 && header_of(p) >> 32;
+    if (n >= 4 && (opcode || !memcmp(p, "PK\3\4", 4)))
         die_data("'%s' is a PyTorch pickle, which is never loaded: save it as model.safetensors", path);
 }
 

@@ -45,9 +45,9 @@ sniff(const char *path)
     enum content what = !n                                   ? CONTENT_EMPTY
                         : n == sizeof first && !(size >> 32) ? CONTENT_STREAM
                                                              : CONTENT_TEXT;
-    if (source_error(s)[0])
+    if (source_error(s)[0]) {
         what = CONTENT_STREAM; /* its reader says what is wrong */
-    if (what == CONTENT_STREAM && size <= HEADER_BYTES) {
+    } else if (what == CONTENT_STREAM && size <= HEADER_BYTES) {
         char *header = mem_alloc((size_t)size);
         if (read_full(s, header, (size_t)size) == size && !says_stz(header, (size_t)size))
             what = CONTENT_SAFETENSORS;

@@ -212,7 +212,7 @@ END
     for n in 0 1 7 50 $((size / 2)) $((size - 1)); do
         head -c "$n" b.st.zst > cut
         run -1 --separate-stderr tens check cut
-        [[ $stderr == "tens: "*cut*truncated* ]]
+        [[ $stderr == "tens: "*cut*truncated* ]] || { echo "$n: $stderr"; false; }
     done
     python3 - "$size" <<'END'
 import sys
@@ -341,7 +341,7 @@ END
     tens split --test 0.25 --seed 7 in.jsonl tr te
     [ "$(grep -c . te)" = 11 ]
     [ "$(grep -c . tr)" = 30 ]
-    grep -v '^[[:space:]]*$' in.jsonl | grep -vxFf te | diff - tr
+    grep -v '^[[:space:]]*$' in.jsonl | grep -vxFf te | diff - <(sed '$a\' tr)
     grep -xFf te in.jsonl | diff - te
     tens split --test 0.25 --seed 8 in.jsonl tr8 te8
     ! cmp -s te te8
