@@ -22,8 +22,8 @@ B        := build$(if $(SAN),/asan)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wpointer-arith -Wwrite-strings -Wformat=2 -Wno-format-nonliteral
 CWARN    := -Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition
 HARD     := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
-SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
 comma    := ,
+SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
 MATH     := -fno-math-errno -fno-trapping-math -ffp-contract=off
 ALL_CFLAGS   = -std=gnu11 -I. -D_GNU_SOURCE $(WARN) $(CWARN) $(if $(DEV),-Werror) $(HARD) $(MATH) -fopenmp $(CFLAGS) $(SANFLAGS)
 ALL_CXXFLAGS = -std=c++17 -I. $(WARN) $(if $(DEV),-Werror) $(HARD) $(CXXFLAGS) $(SANFLAGS)
