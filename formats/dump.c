@@ -107,6 +107,8 @@ kept(struct dump *d, const struct sequences *s, const struct tensor *t, int64_t 
     struct json_value v;
     int64_t from, to;
     sequences_kept(s, t, i, &from, &to);
+    if (from == to)
+        return; /* the line had no such field */
     const char *text = (const char *)t->data + from;
     key(&d->b, strncmp(t->name, "keep.", 5) ? t->name : t->name + 5);
     if (json_parse(d->json, text, (size_t)(to - from), &v))

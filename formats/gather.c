@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { NO_LABEL = -100 };
+
 static const char *
 bad(struct gather *g, const char *name, const char *why)
 {
@@ -140,13 +142,38 @@ add_tensor(struct gather *g, struct column *c, const struct sequences *s,
     return NULL;
 }
 
+/* What a record leaves out when none of its sequences has it; no other tensor may come and go. */
+static int
+optional(const struct column *c)
+{
+    if (!strcmp(c->name, "truncated"))
+        return c->type == U8 && c->rank == 1;
+    return !strcmp(c->name, "labels") && ((c->type == I32 && c->rank == 1) || (c->type == F32 && c->rank == 2));
+}
+
+/* Rows of "has none" up to the given sequences and tokens: no class (-100), no classes, not cut. */
+static void
+fill(struct column *c, int64_t n, int64_t tokens)
+{
+    const int32_t none = c->type == I32 ? NO_LABEL : 0;
+    const size_t width = row_bytes(c);
+    for (const int64_t to = c->part == PART_TOKEN ? tokens : n; c->rows < to; c->rows++)
+        for (size_t done = 0; done < width; done += dtype_size(c->type))
+            buf_add(&c->data, &none, dtype_size(c->type));
+}
+
 /* Has every column got its part of every group? */
 static const char *
 complete(struct gather *g)
 {
-    for (int i = 0; i < g->columns; i++)
-        if (g->column[i].groups != g->groups)
-            return bad(g, g->column[i].name, "is in some records, but not in all");
+    for (int i = 0; i < g->columns; i++) {
+        struct column *c = &g->column[i];
+        if (c->groups != g->groups && !optional(c))
+            return bad(g, c->name, "is in some records, but not in all");
+        if (c->groups != g->groups)
+            fill(c, g->n, g->tokens);
+        c->groups = g->groups;
+    }
     return NULL;
 }
 
@@ -155,13 +182,16 @@ gather_add(struct gather *g, const struct sequences *s, int64_t first, int64_t n
            int continues)
 {
     const char *why = NULL;
+    const int64_t before = g->n - (continues ? n : 0);
+    const int64_t tokens = s->cu ? s->cu[first + n] - s->cu[first] : 0;
+    const int64_t tokens_before = g->tokens - (continues ? tokens : 0);
     if (!continues) {
         if ((why = complete(g)))
             return why;
         g->groups++;
         g->ever++;
         g->n += n;
-        g->tokens += s->cu ? s->cu[first + n] - s->cu[first] : 0;
+        g->tokens += tokens;
     }
     for (int i = 0, k = 0; i < s->record->tensors && !why; i++) {
         const struct tensor *t = &s->record->tensor[i];
@@ -170,9 +200,13 @@ gather_add(struct gather *g, const struct sequences *s, int64_t first, int64_t n
             continue;
         if (!c && !g->whole && sequences_part(s, t) == PART_WHOLE)
             continue;
-        if (!c && g->ever > 1)
-            return bad(g, t->name, "is in some records, but not in all");
-        c = c ? c : append(g, s, t);
+        if (!c) {
+            c = append(g, s, t);
+            if (g->ever > 1 && !optional(c))
+                return bad(g, t->name, "is in some records, but not in all");
+            if (optional(c))
+                fill(c, before, tokens_before);
+        }
         k = (int)(c - g->column) + 1;
         if (c->groups == g->groups)
             continue;

@@ -11,7 +11,8 @@
  *
  * cu_seqlens and offsets of kept fields are counted anew; row has the stream's base added;
  * other tensors keep their type (BF16 too) and bytes.  Every record must have the same
- * tensors, in type and width.
+ * tensors, in type and width; only truncated and labels of classes may be missing from some,
+ * which then count as not truncated, of no class (-100), of none of the classes.
  */
 #include <stdint.h>
 #include "common/base/mem.h"

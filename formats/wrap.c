@@ -147,12 +147,12 @@ rows_of(const struct sequences *s)
     return rows;
 }
 
+/* A file made by merge has a whole head, provenance too; of another's, what a head may have. */
 static void
 inherit(const struct wrap *w, struct stream_out *out)
 {
-    static const char *const keys[] = { "dtype", "labels",       "max_length",
-                                        "model", "problem_type", "specials",
-                                        "task",  "tokenizer",    "vocab" };
+    static const char *const keys[] = { "dtype", "labels", "max_length", "model",
+                                        "task",  "tokenizer", "vocab" };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const char *value = record_meta(w->file, keys[i]);
         if (value)
@@ -171,7 +171,8 @@ wrap_run(int k, const char *from, const char *to, const char *tool)
     w.file = safetensors_record(file);
     check_kind(&w);
     complete(&w);
-    struct stream_out *out = stream_create(to, kind, NULL, tool, options, 0);
+    const struct record *head = record_meta(w.file, "chain") ? w.file : NULL;
+    struct stream_out *out = stream_create(to, kind, head, tool, options, 0);
     inherit(&w, out);
     image_init(&w.part);
     for (int64_t first = 0, n; first < w.s.n; first += n) {

@@ -132,13 +132,25 @@ END
     [[ $stderr == "pack-batch: "*"pooled"*"tokens"* ]]
 }
 
+@test "labels and truncated may be missing from some records" {
+    changed l 's/ "labels": \["I32", \[0, 1, 0, 1, 1\]\], "truncated": \["U8", \[0, 0, 1, 0, 0\]\],//'
+    tens cat --json t.st.zst > with
+    tens cat --json l.st.zst | sed 's/\],/],"label":-100,/' > without
+    pack-batch t.st.zst l.st.zst | tens cat --json | sed -n '1,5p' | diff with -
+    pack-batch t.st.zst l.st.zst | tens cat --json | sed -n '6,$p' | sed 's/^{"row":[0-9]*//' > got
+    sed 's/^{"row":[0-9]*//' without | diff - got
+    pack-batch l.st.zst t.st.zst | tens cat --json | sed -n '1,5p' | diff without -
+    pack-batch --tokens 3 l.st.zst t.st.zst | tens cat --json | sed -n '6,$p' | sed 's/^{"row":[0-9]*//' > got
+    sed 's/^{"row":[0-9]*//' with | diff - got
+    pack-batch --shuffle 1 --tokens 9 l.st.zst t.st.zst > s
+    [ "$(tens cat --json s | grep -c '"label":-100')" = 5 ]
+    [ "$(tens cat --json s | grep -c '"truncated":true')" = 1 ]
+}
+
 @test "files that differ in their tensors are refused" {
-    changed l 's/"labels": \["I32", [^"]*\]\], //; s/, "labels": \["I32", \[0, 1, 0, 1, 1\]\]//'
-    tens ls l.st.zst | grep -q 'labels' && false
-    run -3 --separate-stderr pack-batch t.st.zst l.st.zst
-    [[ $stderr == *"tensor 'labels' is in some records, but not in all"* ]]
-    run -3 --separate-stderr pack-batch l.st.zst t.st.zst
-    [[ $stderr == *"tensor 'labels' is in some records, but not in all"* ]]
+    changed k 's/"keep.id"/"keep.other"/; s/"keep.id.offsets"/"keep.other.offsets"/'
+    run -3 --separate-stderr pack-batch t.st.zst k.st.zst
+    [[ $stderr == *"tensor 'keep.other.offsets' is in some records, but not in all"* ]]
     changed f 's/"labels": \["I32"/"labels": ["F32"/'
     run -3 --separate-stderr pack-batch t.st.zst f.st.zst
     [[ $stderr == *"tensor 'labels' has another type or shape than in an earlier record"* ]]
