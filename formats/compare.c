@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 #include "common/base/die.h"
-#include "formats/merge.h"
+#include "formats/union.h"
 #include "formats/list.h"
 #include "formats/numbers.h"
 

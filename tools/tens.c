@@ -7,7 +7,7 @@
 #include "formats/cut.h"
 #include "formats/dump.h"
 #include "formats/list.h"
-#include "formats/merge.h"
+#include "formats/union.h"
 #include "formats/split.h"
 #include "formats/stat.h"
 #include "formats/wrap.h"

@@ -1,4 +1,4 @@
-#include "formats/merge.h"
+#include "formats/union.h"
 #include <string.h>
 #include "common/base/die.h"
 #include "formats/npy.h"

@@ -1,7 +1,7 @@
-#ifndef FORMATS_MERGE_H
-#define FORMATS_MERGE_H
+#ifndef FORMATS_UNION_H
+#define FORMATS_UNION_H
 /*
- * merge - all records of streams, or several files, as one record in memory: tensors of one
+ * union - all records of streams, or several files, as one record in memory: tensors of one
  * name end to end, cu_seqlens and offsets counted on, types kept.
  */
 #include "formats/gather.h"
