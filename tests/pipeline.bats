@@ -14,7 +14,7 @@ setup() {
 
 # statuses PIPELINE: what each stage said, "3 3 3"; its standard error is in $TMP/err
 statuses() {
-    bash -c "$1"'; echo "${PIPESTATUS[@]}" >&3' > "$TMP/out" 2> "$TMP/err" 3>&1 | cat > "$TMP/status"
+    bash -c "$1"'; echo "${PIPESTATUS[@]}" > "$0"' "$TMP/status" > "$TMP/out" 2> "$TMP/err"
     cat "$TMP/status"
 }
 # said TOOL TEXT: a line of $TMP/err has both
