@@ -123,7 +123,8 @@ travelling(struct dump *d, const struct sequences *s, const struct tensor *t, in
     const enum part part = sequences_part(s, t);
     if (part == PART_BYTES) {
         kept(d, s, t, i);
-    } else if (!strcmp(t->name, "truncated") && part == PART_SEQUENCE && t->type == U8) {
+    } else if (!strcmp(t->name, "truncated") && part == PART_SEQUENCE && t->type == U8 &&
+               t->rank == 1) {
         if (((const char *)t->data)[i]) {
             key(&d->b, t->name);
             buf_add(&d->b, "true", 4);

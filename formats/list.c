@@ -44,12 +44,12 @@ put(struct sink *out, struct buf *b)
     b->n = 0;
 }
 
-/* A tab or a newline in a value would break the line. */
+/* A tab or a newline in a value would break the line, an escape the terminal. */
 static void
 value(struct buf *b, const char *s)
 {
     for (; *s; s++)
-        buf_add(b, *s == '\t' || *s == '\n' ? " " : s, 1);
+        buf_add(b, (unsigned char)*s < ' ' || *s == 127 ? " " : s, 1);
 }
 
 static void

@@ -98,7 +98,7 @@ take(struct pack *p, const struct sequences *s, int64_t first, int64_t last)
         if (n)
             need(p, gather_add(&p->batch, s, first, n, 0));
         first += n;
-        if (first < last)
+        if (first < last || !fits(p, 1, 1)) /* a full batch is not held back */
             flush(p);
     }
 }
