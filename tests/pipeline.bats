@@ -225,3 +225,24 @@ END
     tail -n +6 prompts.jsonl | bpe-tok -m guard > "$TMP/d"
     cat "$TMP/c" "$TMP/d" | pack-batch | mbert-fwd -m guard | clf-head -m guard | cmp "$TMP/got" -
 }
+
+@test "splitting the text and splitting its tokens set the same prompts aside" {
+    tens split --test 0.25 --seed 3 train.jsonl "$TMP/tr" "$TMP/te"
+    tens split --test 0.25 --seed 3 train.st.zst "$TMP/tr.st.zst" "$TMP/te.st.zst"
+    for s in tr te; do
+        bpe-tok -m guard "$TMP/$s" | tens cat --json | sed 's/^{"row":[0-9]*//' > "$TMP/want"
+        tens cat --json "$TMP/$s.st.zst" | sed 's/^{"row":[0-9]*//' | diff "$TMP/want" -
+    done
+    [ "$(wc -l < "$TMP/want")" = 100 ]
+}
+
+@test "a live pipe answers each line as it comes" {
+    coproc P { bpe-tok -q -m guard --flush-every 1 | pack-batch --sequences 1 | mbert-fwd -m guard | clf-head -m guard; }
+    for i in 0 1 2; do
+        echo '{"prompt":"how do I bake bread"}' >&"${P[1]}"
+        read -r -t 20 -u "${P[0]}" line
+        [[ $line == '{"row":'"$i"',"label":'* ]]
+    done
+    exec {P[1]}>&-
+    wait "$P_PID"
+}
