@@ -7,13 +7,11 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #include "formats/json.h"
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <new>
 #include <simdjson.h>
 extern "C" {
 #include "common/base/mem.h"
-#include "formats/jsonout.h"
 }
 
 namespace {
@@ -99,7 +97,7 @@ word_of(struct json_value v)
 bool
 in_number(char c)
 {
-    return (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
+    return (c >= '0' && c <= '9') || (c && strchr(".-+eE", c));
 }
 
 /* Where the first number longer than NUMBER starts, strings skipped; n when none. */
@@ -234,7 +232,7 @@ check_tape(struct json *j)
     return nullptr;
 }
 
-/* Grows by half as much again: lines that grow byte by byte must not reallocate each time. */
+/* Half as much again: lines that grow byte by byte must not reallocate each time. */
 bool
 room(struct json *j, size_t n)
 {
@@ -264,61 +262,6 @@ parse(struct json *j, const char *text, size_t n, struct json_value *root)
     return check_tape(j);
 }
 
-/* The shortest text that reads back as d; never looks like an integer. */
-void
-number_text(double d, struct buf *out)
-{
-    char s[64];
-    const auto r = std::to_chars(s, s + sizeof s - 2, d);
-    size_t n = (size_t)(r.ptr - s);
-    if (!memchr(s, '.', n) && !memchr(s, 'e', n)) {
-        s[n++] = '.';
-        s[n++] = '0';
-    }
-    buf_add(out, s, n);
-}
-
-void
-integer_text(uint64_t magnitude, bool negative, struct buf *out)
-{
-    char s[32];
-    const auto r = std::to_chars(s, s + sizeof s, magnitude);
-    if (negative)
-        buf_add(out, "-", 1);
-    buf_add(out, s, (size_t)(r.ptr - s));
-}
-
-/* One scalar; i is moved past a number's first word. */
-void
-scalar_text(const struct json *j, uint64_t *i, struct buf *out)
-{
-    const uint64_t *t = tape(j);
-    uint32_t n;
-    double d;
-    const char *s;
-    switch (kind(t[*i])) {
-    case '"':
-        s = text_at(j, t[*i], &n);
-        jsonout_string(out, s, n);
-        break;
-    case 'l':
-        ++*i;
-        integer_text((int64_t)t[*i] < 0 ? 0 - t[*i] : t[*i], (int64_t)t[*i] < 0, out);
-        break;
-    case 'u':
-        ++*i;
-        integer_text(t[*i], false, out);
-        break;
-    case 'd':
-        ++*i;
-        memcpy(&d, &t[*i], 8);
-        number_text(d, out);
-        break;
-    case 't': buf_add(out, "true", 4); break;
-    case 'f': buf_add(out, "false", 5); break;
-    default: buf_add(out, "null", 4);
-    }
-}
 } // namespace
 
 struct json *
@@ -415,6 +358,16 @@ json_number(struct json_value v, double *d)
 }
 
 int
+json_uint(struct json_value v, uint64_t *i)
+{
+    const int k = kind(word_of(v));
+    if (k != 'u' && k != 'l')
+        return 0;
+    *i = tape(owner(v))[v.word[1] + 1];
+    return k == 'u' || (int64_t)*i >= 0;
+}
+
+int
 json_bool(struct json_value v, int *b)
 {
     const int k = kind(word_of(v));
@@ -479,37 +432,4 @@ json_next(struct json_iter *it, const char **key, size_t *nkey, struct json_valu
     *v = value_at(j, i);
     it->word[1] = after(tape(j), i);
     return 1;
-}
-
-void
-json_text(struct json_value v, struct buf *out)
-{
-    const struct json *j = owner(v);
-    const uint64_t *t = tape(j);
-    unsigned char object[DEPTH + 1] = { 0 }, started[DEPTH + 1] = { 0 }; /* by depth */
-    int depth = 0;
-    for (uint64_t i = v.word[1], end = after(t, i); i < end; i++) {
-        const int k = kind(t[i]);
-        if (k == '}' || k == ']') {
-            buf_add(out, k == '}' ? "}" : "]", 1);
-            depth--;
-            continue;
-        }
-        if (started[depth] && depth)
-            buf_add(out, ",", 1);
-        started[depth] = 1;
-        if (object[depth]) {
-            scalar_text(j, &i, out);
-            buf_add(out, ":", 1);
-            i++;
-        }
-        if (kind(t[i]) == '{' || kind(t[i]) == '[') {
-            buf_add(out, kind(t[i]) == '{' ? "{" : "[", 1);
-            depth++;
-            object[depth] = kind(t[i]) == '{';
-            started[depth] = 0;
-        } else {
-            scalar_text(j, &i, out);
-        }
-    }
 }

@@ -36,6 +36,7 @@ ptrdiff_t json_where(const struct json *j);
 enum json_type json_type(struct json_value v);
 int json_string(struct json_value v, const char **s, size_t *n); /* 1 when v is a string; may hold NUL */
 int json_int(struct json_value v, int64_t *i);                   /* 1 when an integer in int64 */
+int json_uint(struct json_value v, uint64_t *i);                 /* 1 when an integer in uint64 */
 int json_number(struct json_value v, double *d);                 /* 1 when a number of either kind */
 int json_bool(struct json_value v, int *b);
 size_t json_size(struct json_value v);                           /* members of an array or object, else 0 */

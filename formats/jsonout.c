@@ -11,7 +11,7 @@ character(const unsigned char *s, size_t n)
     const unsigned char a = s[0];
     if (a < 0x80)
         return 1;
-    const size_t want = a >= 0xC2 && a <= 0xDF ? 2 : (a & 0xF0) == 0xE0 ? 3 : a >= 0xF0 && a <= 0xF4 ? 4 : 0;
+    const size_t want = a < 0xC2 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : a < 0xF5 ? 4 : 0;
     if (!want || n < want)
         return 0;
     const unsigned char low = a == 0xE0 ? 0xA0 : a == 0xF0 ? 0x90 : 0x80;
@@ -59,8 +59,8 @@ jsonout_string(struct buf *b, const char *s, size_t n)
     buf_add(b, "\"", 1);
 }
 
-static void
-number(struct buf *b, double d, int digits)
+void
+jsonout_digits(struct buf *b, double d, int digits)
 {
     char s[64];
     if (!isfinite(d)) {
@@ -77,11 +77,11 @@ number(struct buf *b, double d, int digits)
 void
 jsonout_f32(struct buf *b, float f)
 {
-    number(b, (double)f, 9);
+    jsonout_digits(b, (double)f, 9);
 }
 
 void
 jsonout_f64(struct buf *b, double d)
 {
-    number(b, d, 17);
+    jsonout_digits(b, d, 17);
 }

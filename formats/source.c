@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -25,7 +24,7 @@ struct source {
     struct buf line;  /* text for source_line, [start, line.n) not yet returned */
     size_t start, seen; /* no '\n' in [start, seen) */
     int64_t lineno;
-    int skipping, done;
+    int skipping;
 };
 
 struct source *
@@ -136,8 +135,10 @@ sniff(struct source *s)
     if (magic(s) != ZSTD_MAGICNUMBER && !skippable(magic(s)))
         return;
     s->zstd = ZSTD_createDCtx();
-    if (!s->zstd)
+    if (!s->zstd) {
+        errno = 0;
         die_sys("out of memory (zstd)");
+    }
     ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax, WINDOW_LOG);
 }
 
@@ -225,8 +226,6 @@ more(struct source *s)
     }
     buf_room(&s->line, LINE_CHUNK + PAD);
     const ptrdiff_t k = source_read(s, s->line.p + s->line.n, s->line.cap - s->line.n - PAD);
-    if (k > 0 && !s->lineno && !s->line.n && k >= 3 && !memcmp(s->line.p, "\xEF\xBB\xBF", 3))
-        s->start = s->seen = 3;
     if (k > 0)
         s->line.n += (size_t)k;
     return k > 0 ? 1 : (int)k;
@@ -272,11 +271,23 @@ skip_line(struct source *s)
     return 1;
 }
 
+/* The first bytes of the file, less a byte order mark. */
+static int
+begin(struct source *s)
+{
+    int got = 1;
+    while (got > 0 && s->line.n < 3)
+        got = more(s);
+    if (s->line.n >= 3 && !memcmp(s->line.p, "\xEF\xBB\xBF", 3))
+        s->start = s->seen = 3;
+    return got;
+}
+
 int
 source_line(struct source *s, size_t max, const char **text, size_t *n)
 {
     size_t end;
-    if (!s->line.p && more(s) < 0)
+    if (!s->line.p && begin(s) < 0)
         return -1;
     if (s->skipping) {
         const int got = skip_line(s);
