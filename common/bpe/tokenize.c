@@ -61,7 +61,7 @@ open_model(struct tokenize *z)
     }
     if (o->max_length && (size_t)o->max_length < z->limit)
         z->limit = (size_t)o->max_length;
-    if (!o->no_special && z->limit <= template_specials(&z->tokenizer, 0))
+    if (!o->no_special && z->limit < template_specials(&z->tokenizer, 0))
         die_usage("option --max-length: %zu leaves no room beside %zu special tokens", z->limit,
                   template_specials(&z->tokenizer, 0));
     z->wide = z->vocab > 65536;
