@@ -127,7 +127,7 @@ read_all(struct gather *g, const char *path, const char *name)
     char *paths[] = { (char *)(uintptr_t)path, NULL };
     *g = (struct gather){ .whole = 1, .only = name };
     struct input *in = input_open(1, paths, NULL);
-    merge_read(g, in);
+    union_read(g, in);
     if (name && !g->columns)
         die_data("'%s': no tensor '%s'", input_name(in), name);
     input_close(in);

@@ -4,7 +4,7 @@
 #include "formats/npy.h"
 
 void
-merge_read(struct gather *g, struct input *in)
+union_read(struct gather *g, struct input *in)
 {
     const struct sequences *s;
     while (input_next(in, &s)) {
@@ -40,13 +40,13 @@ refuse_terminal(const struct sink *out)
 }
 
 void
-merge_safetensors(int n, char *const *paths, const char *name, struct sink *out)
+union_safetensors(int n, char *const *paths, const char *name, struct sink *out)
 {
     struct gather g = { .only = name, .whole = 1 };
     struct image b;
     refuse_terminal(out);
     struct input *in = input_open(n, paths, NULL);
-    merge_read(&g, in);
+    union_read(&g, in);
     image_init(&b);
     const char *why = gather_image(&g, &b);
     if (why)
@@ -83,7 +83,7 @@ main_tensor(const struct input *in, const struct sequences *s)
 }
 
 void
-merge_npy(int n, char *const *paths, const char *name, struct sink *out)
+union_npy(int n, char *const *paths, const char *name, struct sink *out)
 {
     struct gather g = { .only = name, .whole = 1 };
     struct tensor none = { .name = "", .type = F32, .rank = 1, .data = "" };

@@ -9,12 +9,12 @@
 #include "formats/sink.h"
 
 /* Reads in to its end into g (of whom only and whole may be set); dies as input_bad. */
-void merge_read(struct gather *g, struct input *in);
+void union_read(struct gather *g, struct input *in);
 /*
  * One .safetensors file.  Its metadata are those of the head (kind, labels, fingerprints,
  * provenance) and format "pt".  name: that tensor alone, or NULL.
  */
-void merge_safetensors(int n, char *const *paths, const char *name, struct sink *out);
+void union_safetensors(int n, char *const *paths, const char *name, struct sink *out);
 /* One tensor as .npy: `name`, or NULL when what the stream is for is a single tensor. */
-void merge_npy(int n, char *const *paths, const char *name, struct sink *out);
+void union_npy(int n, char *const *paths, const char *name, struct sink *out);
 #endif

@@ -147,7 +147,7 @@ rows_of(const struct sequences *s)
     return rows;
 }
 
-/* A file made by merge has a whole head, provenance too; of another's, what a head may have. */
+/* A file made by union has a whole head, provenance too; of another's, what a head may have. */
 static void
 inherit(const struct wrap *w, struct stream_out *out)
 {

@@ -50,7 +50,7 @@ cat(const struct args *a)
 {
     if (a->json + a->npy + a->safetensors != 1)
         die_usage("cat needs one of --json, --npy and --safetensors");
-    (a->json ? dump_run : a->npy ? merge_npy : merge_safetensors)(a->n, a->file, a->name, a->out);
+    (a->json ? dump_run : a->npy ? union_npy : union_safetensors)(a->n, a->file, a->name, a->out);
 }
 
 static int
