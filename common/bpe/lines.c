@@ -70,7 +70,6 @@ next_text(struct lines *l, struct line *line, const char **why)
 {
     struct jsonl *j = &l->in;
     const int got = source_line(j->in, JSONL_MAX_LINE, &line->text, &line->n);
-    j->row++;
     if (got == -1)
         return *why = source_error(j->in), -2;
     if (got == -2)
@@ -88,7 +87,7 @@ lines_next(struct lines *l, struct line *line, const char **why)
         *why = NULL;
         int got = l->o->format == INPUT_TEXT ? next_text(l, line, why) : jsonl_next(&l->in, &line->value, why);
         if (got == 0) {
-            l->base += l->in.row;
+            l->base += source_lineno(l->in.in);
             l->rows = l->base;
             if (l->at == l->n)
                 return 0;
@@ -96,9 +95,9 @@ lines_next(struct lines *l, struct line *line, const char **why)
             jsonl_open(&l->in, l->files[l->at++]);
             continue;
         }
-        line->row = l->base + l->in.row;
-        l->rows = line->row + 1;
-        l->lineno = l->in.row + 1;
+        l->lineno = source_lineno(l->in.in);
+        l->rows = l->base + l->lineno;
+        line->row = l->rows - 1;
         return got == 1 && l->o->format == INPUT_JSONL ? read_object(l, line, why) : got;
     }
 }
