@@ -271,21 +271,28 @@ pairs(void **state)
     assert_true(seen > 50);
 }
 
+#define SKIP " # SKIP no shared reference golden/tokenizer (set MBERT_SHARED)"
+static void
+absent(void **state)
+{
+    (void)state; /* the name says that it was skipped */
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {
+    struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(vectors, mini, done),
         cmocka_unit_test_setup_teardown(decoded, mini, done),
         cmocka_unit_test_setup_teardown(pairs, mini, done),
+        { "vectors of the real tokenizer", vectors, real, done, NULL },
+        { "decode of the real tokenizer", decoded, real, done, NULL },
+        { "pairs of the real tokenizer", pairs, real, done, NULL },
     };
-    const struct CMUnitTest references[] = {
-        { "vectors, shared references", vectors, real, done, NULL },
-        { "decode, shared references", decoded, real, done, NULL },
-        { "pairs, shared references", pairs, real, done, NULL },
-    };
-    if (have_shared())
-        return cmocka_run_group_tests(tests, NULL, NULL) + cmocka_run_group_tests(references, NULL, NULL);
-    puts("# shared references: absent");
+    if (!have_shared()) {
+        tests[3] = (struct CMUnitTest){ "vectors of the real tokenizer" SKIP, absent, NULL, NULL, NULL };
+        tests[4] = (struct CMUnitTest){ "decode of the real tokenizer" SKIP, absent, NULL, NULL, NULL };
+        tests[5] = (struct CMUnitTest){ "pairs of the real tokenizer" SKIP, absent, NULL, NULL, NULL };
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
