@@ -454,3 +454,17 @@ END
     done
     run -0 script -qec "tens ls t.st.zst" /dev/null
 }
+
+@test "a header whose length looks like the start of a pickle is read" {
+    for n in 128 640 896; do
+        python3 - "$n" <<'END'
+import struct, sys
+n = int(sys.argv[1])
+text = b'{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+open("w.safetensors", "wb").write(struct.pack("<Q", n) + text.ljust(n) + struct.pack("<f", 1))
+END
+        tens cat --json w.safetensors | grep -qx '{"name":"w","dtype":"F32","shape":\[1\],"data":\[1\]}'
+    done
+    printf '\200\002}q\001X\003\000\000\000abc' > p.safetensors
+    run -3 --separate-stderr tens ls p.safetensors
+}
