@@ -1,8 +1,8 @@
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "common/base/die.h"
 #include "common/base/mem.h"
 #include "formats/jsonout.h"
 #include "formats/record.h"
@@ -10,7 +10,7 @@
 void
 image_init(struct image *b)
 {
-    *b = (struct image){ 0 };
+    memset(b, 0, sizeof *b);
 }
 
 void
@@ -32,61 +32,75 @@ image_free(struct image *b)
     image_init(b);
 }
 
+/* s, which is ours now, is freed by image_reset. */
 static const char *
-own(struct image *b, const char *s)
+own(struct image *b, char *s)
 {
     if (b->owned_n == b->owned_cap) {
-        b->owned_cap = b->owned_cap * 2 + 16;
+        b->owned_cap = b->owned_cap ? 2 * b->owned_cap : 32;
         b->owned = mem_realloc(b->owned, (size_t)b->owned_cap, sizeof *b->owned);
     }
-    return b->owned[b->owned_n++] = mem_strdup(s);
+    return b->owned[b->owned_n++] = s;
+}
+
+static void
+set_meta(struct image *b, const char *key, char *value)
+{
+    struct record *r = &b->r;
+    value = (char *)(uintptr_t)own(b, value);
+    for (int i = 0; i < r->metas; i++)
+        if (!strcmp(r->meta[i].key, key)) {
+            r->meta[i].value = value;
+            return;
+        }
+    if (r->metas == r->meta_cap) {
+        r->meta_cap = r->meta_cap ? 2 * r->meta_cap : 32;
+        r->meta = mem_realloc(r->meta, (size_t)r->meta_cap, sizeof *r->meta);
+    }
+    r->meta[r->metas++] = (struct meta){ own(b, mem_strdup(key)), value };
 }
 
 void
 image_meta(struct image *b, const char *key, const char *value)
 {
-    struct record *r = &b->r;
-    for (int i = 0; i < r->metas; i++)
-        if (!strcmp(r->meta[i].key, key)) {
-            r->meta[i].value = own(b, value);
-            return;
-        }
-    if (r->metas == r->meta_cap) {
-        r->meta_cap = r->meta_cap * 2 + 16;
-        r->meta = mem_realloc(r->meta, (size_t)r->meta_cap, sizeof *r->meta);
-    }
-    r->meta[r->metas++] = (struct meta){ own(b, key), own(b, value) };
+    set_meta(b, key, mem_strdup(value));
 }
 
 void
 image_metaf(struct image *b, const char *key, const char *fmt, ...)
 {
-    char text[256];
+    char *text = NULL;
     va_list ap;
     va_start(ap, fmt);
-    const int n = vsnprintf(text, sizeof text, fmt, ap);
+    if (vasprintf(&text, fmt, ap) < 0)
+        die_sys("out of memory");
     va_end(ap);
-    assert(n >= 0 && n < (int)sizeof text); /* for numbers and short words */
-    image_meta(b, key, text);
+    set_meta(b, key, text);
 }
 
 void
-image_tensor(struct image *b, const char *name, enum dtype type, int rank, const int64_t *shape, const void *data)
+image_tensor(struct image *b, const char *name, enum dtype type, int rank,
+             const int64_t *shape, const void *data)
 {
     struct record *r = &b->r;
-    size_t n = dtype_size(type);
-    assert(rank >= 0 && rank <= TENSOR_RANK);
+    if (!strcmp(name, "__metadata__") || record_tensor(r, name))
+        die_data("tensor name '%s' is taken", name);
+    if (r->tensors == TENSOR_MAX || rank > TENSOR_RANK)
+        die_data("too many tensors or dimensions at '%s'", name);
     if (r->tensors == r->tensor_cap) {
-        r->tensor_cap = r->tensor_cap * 2 + 16;
+        r->tensor_cap = r->tensor_cap ? 2 * r->tensor_cap : 16;
         r->tensor = mem_realloc(r->tensor, (size_t)r->tensor_cap, sizeof *r->tensor);
     }
-    struct tensor *t = &r->tensor[r->tensors++];
-    *t = (struct tensor){ .name = own(b, name), .type = type, .rank = rank, .data = data };
+    struct tensor *t = memset(&r->tensor[r->tensors++], 0, sizeof *r->tensor);
+    t->name = own(b, mem_strdup(name));
+    t->type = type;
+    t->rank = rank;
+    t->data = data;
+    t->bytes = dtype_size(type);
     for (int i = 0; i < rank; i++) {
         t->shape[i] = shape[i];
-        n = mem_mul(n, (size_t)shape[i]);
+        t->bytes = mem_mul(t->bytes, (size_t)shape[i]);
     }
-    t->bytes = n;
 }
 
 void
@@ -96,100 +110,109 @@ image_1d(struct image *b, const char *name, enum dtype type, int64_t n, const vo
 }
 
 void
-image_2d(struct image *b, const char *name, enum dtype type, int64_t rows, int64_t cols, const void *data)
+image_2d(struct image *b, const char *name, enum dtype type, int64_t rows, int64_t cols,
+         const void *data)
 {
     image_tensor(b, name, type, 2, (int64_t[]){ rows, cols }, data);
 }
 
 static int
-by_size_then_name(const void *pa, const void *pb)
+by_key(const void *a, const void *b)
 {
-    const struct tensor *a = pa, *b = pb;
-    const size_t x = dtype_size(a->type), y = dtype_size(b->type);
-    return x != y ? (x > y ? -1 : 1) : strcmp(a->name, b->name);
+    const struct meta *x = a, *y = b;
+    return strcmp(x->key, y->key);
 }
 
+/* Large elements first: what follows a tensor is then aligned for its own type. */
 static int
-by_key(const void *pa, const void *pb)
+by_size(const void *a, const void *b)
 {
-    return strcmp(((const struct meta *)pa)->key, ((const struct meta *)pb)->key);
+    const struct tensor *x = a, *y = b;
+    const size_t m = dtype_size(x->type), n = dtype_size(y->type);
+    return m != n ? (m > n ? -1 : 1) : strcmp(x->name, y->name);
 }
 
-static int
-by_name(const void *pa, const void *pb)
+static void
+put_string(struct buf *h, const char *s)
 {
-    return strcmp((*(const struct tensor *const *)pa)->name, (*(const struct tensor *const *)pb)->name);
+    jsonout_string(h, s, strlen(s));
+}
+
+static void
+put_meta(struct buf *h, const struct record *r)
+{
+    buf_printf(h, "\"__metadata__\":{");
+    for (int i = 0; i < r->metas; i++) {
+        if (i)
+            buf_add(h, ",", 1);
+        put_string(h, r->meta[i].key);
+        buf_add(h, ":", 1);
+        put_string(h, r->meta[i].value);
+    }
+    buf_add(h, "}", 1);
 }
 
 static void
 put_tensor(struct buf *h, const struct tensor *t)
 {
-    jsonout_string(h, t->name, strlen(t->name));
-    buf_printf(h, ":{\"dtype\":\"%s\",\"shape\":[", dtype_name(t->type));
-    for (int i = 0; i < t->rank; i++)
-        buf_printf(h, "%s%lld", i ? "," : "", (long long)t->shape[i]);
-    buf_printf(h, "],\"data_offsets\":[%llu,%llu]}", (unsigned long long)t->offset,
-               (unsigned long long)(t->offset + t->bytes));
+    const char *comma = "";
+    put_string(h, t->name);
+    buf_printf(h, ":{\"data_offsets\":[%llu,%llu],\"dtype\":\"%s\",\"shape\":[",
+               (unsigned long long)t->offset, (unsigned long long)t->offset + t->bytes,
+               dtype_name(t->type));
+    for (int i = 0; i < t->rank; i++, comma = ",")
+        buf_printf(h, "%s%lld", comma, (long long)t->shape[i]);
+    buf_printf(h, "]}");
 }
 
-/* The JSON header: __metadata__ first, then the tensors' keys sorted by name. */
-static void
-put_header(struct buf *h, struct record *r)
+/* The header as it will stand in front of the data, 64-byte padding and length included. */
+void
+image_header(struct image *b)
 {
-    const struct tensor **sorted = mem_array((size_t)r->tensors + 1, sizeof *sorted);
-    const char *comma = "";
-    buf_add(h, "{", 1);
-    if (r->metas) {
-        buf_printf(h, "\"__metadata__\":{");
-        for (int i = 0; i < r->metas; i++) {
-            buf_add(h, ",", i > 0);
-            jsonout_string(h, r->meta[i].key, strlen(r->meta[i].key));
-            buf_add(h, ":", 1);
-            jsonout_string(h, r->meta[i].value, strlen(r->meta[i].value));
-        }
-        buf_add(h, "}", 1);
-        comma = ",";
+    struct record *r = &b->r;
+    struct buf h = { b->bytes, 8, b->cap };
+    size_t at = 0;
+    if (!h.p) {
+        h.n = 0;
+        buf_room(&h, 8);
+        h.n = 8;
     }
-    for (int i = 0; i < r->tensors; i++)
-        sorted[i] = &r->tensor[i];
+    if (r->metas)
+        qsort(r->meta, (size_t)r->metas, sizeof *r->meta, by_key);
     if (r->tensors)
-        qsort(sorted, (size_t)r->tensors, sizeof *sorted, by_name);
-    for (int i = 0; i < r->tensors; i++, comma = ",") {
-        buf_add(h, comma, strlen(comma));
-        put_tensor(h, sorted[i]);
+        qsort(r->tensor, (size_t)r->tensors, sizeof *r->tensor, by_size);
+    buf_add(&h, "{", 1);
+    if (r->metas)
+        put_meta(&h, r);
+    for (int i = 0; i < r->tensors; i++) {
+        if (i || r->metas)
+            buf_add(&h, ",", 1);
+        r->tensor[i].offset = at;
+        at = mem_add(at, r->tensor[i].bytes);
+        put_tensor(&h, &r->tensor[i]);
     }
-    buf_add(h, "}", 1);
-    while ((8 + h->n) % 64)
-        buf_add(h, " ", 1);
-    mem_free(sorted);
+    buf_add(&h, "}", 1);
+    while (h.n % 64)
+        buf_add(&h, " ", 1);
+    if (h.n - 8 > RECORD_MAX_HEADER)
+        die_data("header of %zu bytes is longer than 16 MiB", h.n - 8);
+    for (int i = 0; i < 8; i++)
+        h.p[i] = (char)(unsigned char)((h.n - 8) >> 8 * i & 255);
+    b->bytes = h.p;
+    b->cap = h.cap;
+    b->size = h.n;
+    r->size = mem_add(h.n, at);
 }
 
 void
 image_finish(struct image *b)
 {
-    struct record *r = &b->r;
-    struct buf h = { 0 };
-    size_t data = 0;
-    if (r->tensors)
-        qsort(r->tensor, (size_t)r->tensors, sizeof *r->tensor, by_size_then_name);
-    if (r->metas)
-        qsort(r->meta, (size_t)r->metas, sizeof *r->meta, by_key);
-    for (int i = 0; i < r->tensors; i++) {
-        r->tensor[i].offset = data;
-        data = mem_add(data, r->tensor[i].bytes);
-    }
-    put_header(&h, r);
-    b->size = mem_add(8 + h.n, data);
-    if (b->size > b->cap) {
-        mem_free(b->bytes);
-        b->bytes = mem_alloc(b->cap = b->size);
-    }
-    for (int i = 0; i < 8; i++)
-        b->bytes[i] = (char)((uint64_t)h.n >> 8 * i & 255);
-    memcpy(b->bytes + 8, h.p, h.n);
-    char *at = b->bytes + 8 + h.n;
-    for (int i = 0; i < r->tensors; at += r->tensor[i++].bytes)
-        if (r->tensor[i].bytes)
-            memcpy(at, r->tensor[i].data, r->tensor[i].bytes);
-    mem_free(h.p);
+    image_header(b);
+    struct buf h = { b->bytes, b->size, b->cap };
+    buf_room(&h, b->r.size - b->size);
+    for (int i = 0; i < b->r.tensors; i++)
+        buf_add(&h, b->r.tensor[i].data, b->r.tensor[i].bytes);
+    b->bytes = h.p;
+    b->size = h.n;
+    b->cap = h.cap;
 }

@@ -97,7 +97,7 @@ word_of(struct json_value v)
 bool
 in_number(char c)
 {
-    return (c >= '0' && c <= '9') || (c && strchr(".-+eE", c));
+    return (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
 }
 
 /* Where the first number longer than NUMBER starts, strings skipped; n when none. */

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include "common/base/mat.h"
 
-enum { TENSOR_RANK = 8, TENSOR_MAX = 65536 };
+enum { TENSOR_RANK = 8, TENSOR_MAX = 65536, RECORD_MAX_HEADER = 16 << 20 };
 struct tensor {
     const char *name;   /* NUL-terminated; names with NUL are refused */
     enum dtype type;
@@ -25,11 +25,14 @@ struct meta { const char *key, *value; };
 struct record {
     struct tensor *tensor; /* in order of offset */
     int tensors;
+    int foreign;           /* tensors of a dtype not known here: checked for size, then set
+                              aside as tensor[tensors .. tensors + foreign), type DTYPES */
     struct meta *meta;     /* sorted by key */
     int metas;
     size_t size;           /* of the whole image in bytes */
     struct json *json;     /* private */
     struct buf *text;      /* private: names and metadata */
+    struct buf *aligned;   /* private: copies of tensors whose data was not aligned */
     int tensor_cap, meta_cap;
 };
 void record_init(struct record *r);
@@ -38,15 +41,24 @@ void record_free(struct record *r);
 /*
  * How many bytes the image starting at p has in all, from its first 8 bytes and, when n
  * reaches so far, its header: 0 = more bytes are needed; *why set = refused (too large or
- * not an image).  max_record bounds the image, header <= 16 MiB.
+ * not an image).  max_record bounds the image, header <= 16 MiB (RECORD_MAX_HEADER).
  */
 size_t record_extent(const void *p, size_t n, size_t max_record, const char **why);
 /*
  * Decodes the image at p[0..n).  Refuses: header not starting with '{', bad UTF-8 or JSON,
- * duplicate keys, non-string metadata, rank > 8, unknown dtype, shape product overflow,
- * size mismatch, holes, overlap, bytes left over.  Returns NULL or a constant message.
+ * duplicate keys, non-string metadata, names with NUL, rank > 8, more than 65,536 tensors,
+ * shape product overflow, size mismatch, holes, overlap, bytes missing or left over.
+ * Returns NULL or a constant message.
  */
 const char *record_decode(struct record *r, const void *p, size_t n);
+/*
+ * The same in two steps, for readers that get an image piece by piece: record_header needs
+ * its first 8 + N bytes only (data stays NULL, r->size becomes the size of the whole image),
+ * record_attach points the tensors into the whole image.  Data that is not aligned for its
+ * type (images of other writers) is copied, so that it may be used as an array.
+ */
+const char *record_header(struct record *r, const void *p, size_t n);
+void record_attach(struct record *r, const void *p);
 
 const char *record_meta(const struct record *r, const char *key);            /* or NULL */
 const struct tensor *record_tensor(const struct record *r, const char *name); /* or NULL */
@@ -77,4 +89,6 @@ void image_tensor(struct image *b, const char *name, enum dtype type, int rank,
 void image_1d(struct image *b, const char *name, enum dtype type, int64_t n, const void *data);
 void image_2d(struct image *b, const char *name, enum dtype type, int64_t rows, int64_t cols, const void *data);
 void image_finish(struct image *b); /* -> b->bytes, b->size */
+/* Length and JSON header only, for a writer that sends the tensors' data itself, in r's order. */
+void image_header(struct image *b);
 #endif

@@ -11,67 +11,50 @@
 
 struct safetensors {
     char *name;
-    void *map;
+    char *map;
     size_t size;
-    char *copy; /* the bytes, when the file's data would lie misaligned in a mapping */
-    struct record record;
+    struct record r;
 };
 
+/* What people have instead of a safetensors file, by its first bytes. */
 static const char *
-bytes_of(const struct safetensors *s)
+mistaken(const char *p, size_t n)
 {
-    return s->copy ? s->copy : s->map;
-}
-
-static uint64_t
-header_of(const char *p)
-{
-    uint64_t n = 0;
-    for (int i = 7; i >= 0; i--)
-        n = n << 8 | (unsigned char)p[i];
-    return n;
-}
-
-/*
- * Pickles (torch.save) are zip archives or start with the protocol opcode; so may a header's
- * length, but its upper bytes are zero.
- */
-static void
-refuse_pickle(const char *path, const char *p, size_t n)
-{
-    const int opcode = n >= 8 && (unsigned char)p[0] == 0x80 && header_of(p) >> 32;
-    if (n >= 4 && (opcode || !memcmp(p, "PK\3\4", 4)))
-        die_data("'%s' is a PyTorch pickle, which is never loaded: save it as model.safetensors", path);
+    static const char lfs[] = "version https://git-lfs";
+    if (n >= 4 && !memcmp(p, "PK\3\4", 4))
+        return "a PyTorch (pickle) checkpoint: convert it to safetensors";
+    /* a header of 640 bytes starts the same; the upper half of a length is zero */
+    if (n >= 8 && p[0] == (char)0x80 && p[1] >= 2 && p[1] <= 5 && memcmp(p + 4, "\0\0\0\0", 4))
+        return "a pickle file: convert it to safetensors";
+    if (n >= 4 && !memcmp(p, "\x28\xB5\x2F\xFD", 4))
+        return "zstd-compressed: decompress it first";
+    if (n >= sizeof lfs - 1 && !memcmp(p, lfs, sizeof lfs - 1))
+        return "a Git LFS pointer, not the file itself";
+    return NULL;
 }
 
 struct safetensors *
 safetensors_map(const char *path)
 {
+    struct safetensors *s = mem_zalloc(1, sizeof *s);
     struct stat st;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st))
         die_sys("can't open '%s'", path);
-    if (!S_ISREG(st.st_mode)) {
-        errno = 0;
-        die_sys("can't map '%s': not a regular file", path);
-    }
-    if (st.st_size < 8)
-        die_data("'%s': image is cut short", path);
-    struct safetensors *s = mem_zalloc(1, sizeof *s);
+    if (!S_ISREG(st.st_mode))
+        die_data("'%s': not a regular file", path);
     s->name = mem_strdup(path);
     s->size = (size_t)st.st_size;
-    s->map = mmap(NULL, s->size, PROT_READ, MAP_SHARED, fd, 0);
+    record_init(&s->r);
+    if (s->size < 8)
+        die_data("'%s': truncated: shorter than a header's length", path);
+    s->map = mmap(NULL, s->size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (s->map == MAP_FAILED)
         die_sys("can't map '%s'", path);
     close(fd);
-    refuse_pickle(path, s->map, s->size);
-    if (header_of(s->map) % 8 && header_of(s->map) < s->size) {
-        const size_t shift = -(8 + header_of(s->map)) % 64;
-        s->copy = (char *)mem_aligned(mem_add(s->size, 64), 64) + shift;
-        memcpy(s->copy, s->map, s->size);
-    }
-    record_init(&s->record);
-    const char *why = record_decode(&s->record, bytes_of(s), s->size);
+    const char *why = mistaken(s->map, s->size);
+    if (!why)
+        why = record_decode(&s->r, s->map, s->size);
     if (why)
         die_data("'%s': %s", path, why);
     return s;
@@ -80,23 +63,21 @@ safetensors_map(const char *path)
 struct safetensors *
 safetensors_model(const char *dir)
 {
-    char *path = mem_printf("%s/model.safetensors", dir), *index = mem_printf("%s.index.json", path);
-    char *pickle = mem_printf("%s/pytorch_model.bin", dir);
-    if (access(path, F_OK) && !access(index, F_OK))
-        die_data("'%s': sharded checkpoints are not supported: merge them into model.safetensors", index);
-    if (access(path, F_OK) && !access(pickle, F_OK))
-        die_data("'%s' is a PyTorch pickle, which is never loaded: save it as model.safetensors", pickle);
+    char *path = mem_printf("%s/model.safetensors", dir);
+    char *index = mem_printf("%s/model.safetensors.index.json", dir);
+    if (access(path, F_OK) && errno == ENOENT && !access(index, F_OK))
+        die_data("'%s': sharded checkpoints are not supported: join the parts into one "
+                 "model.safetensors", index);
     struct safetensors *s = safetensors_map(path);
     mem_free(path);
     mem_free(index);
-    mem_free(pickle);
     return s;
 }
 
 const struct record *
 safetensors_record(const struct safetensors *s)
 {
-    return &s->record;
+    return &s->r;
 }
 
 const char *
@@ -108,8 +89,11 @@ safetensors_name(const struct safetensors *s)
 size_t
 safetensors_header(const struct safetensors *s, const char **bytes)
 {
-    *bytes = bytes_of(s) + 8;
-    return header_of(bytes_of(s));
+    size_t n = 0;
+    for (int i = 7; i >= 0; i--)
+        n = n << 8 | (unsigned char)s->map[i];
+    *bytes = s->map + 8;
+    return n;
 }
 
 void
@@ -117,19 +101,20 @@ safetensors_close(struct safetensors *s)
 {
     if (!s)
         return;
-    if (s->copy)
-        mem_free(s->copy - -(8 + header_of(s->map)) % 64);
     munmap(s->map, s->size);
-    record_free(&s->record);
+    record_free(&s->r);
     mem_free(s->name);
     mem_free(s);
 }
 
+/* Tensors go out from where they are: a model is not held twice. */
 void
 safetensors_write(const char *path, struct image *b)
 {
-    image_finish(b);
     struct sink *out = sink_open(path);
+    image_header(b);
     sink_write(out, b->bytes, b->size);
+    for (int i = 0; i < b->r.tensors; i++)
+        sink_write(out, b->r.tensor[i].data, b->r.tensor[i].bytes);
     sink_commit(out);
 }
