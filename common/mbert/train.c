@@ -185,7 +185,7 @@ one_step(struct run *r, int64_t from, int64_t end)
 {
     const struct train_options *o = r->o;
     const double lr = schedule_lr((enum schedule)o->schedule, o->lr, r->step, r->steps, r->warmup);
-    const struct adam a = { (float)lr, .9f, .999f, 1e-8f, (float)o->decay, (float)o->max_norm, r->step + 1 };
+    const struct adam a = { lr, .9, .999, 1e-8, o->decay, o->max_norm, r->step + 1 };
     const int drop = has_dropout(&r->t.m.cfg);
     double norm;
     for (int64_t at = from; at < end;) {

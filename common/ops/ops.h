@@ -55,7 +55,7 @@ enum weight_use { WEIGHT_FORWARD, WEIGHT_BACKWARD, WEIGHT_GLU }; /* which blob; 
 
 /* One tensor of the optimizer's table; all F32 [n]. */
 struct param { float *w, *g, *m, *v; int64_t n; int decays; };
-struct adam { float lr, beta1, beta2, eps, decay, max_norm; int64_t step; }; /* step counts from 1 */
+struct adam { double lr, beta1, beta2, eps, decay, max_norm; int64_t step; }; /* step counts from 1 */
 
 /* ---- state and memory --------------------------------------------------------------- */
 /* A context with `threads` workers (0: as many as the machine has, OMP_NUM_THREADS honoured). */
