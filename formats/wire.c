@@ -261,12 +261,12 @@ finish(struct stream_in *s)
 static int
 failed(struct stream_in *s)
 {
-    const char *message = record_meta(&s->r, "message"), *tool = record_meta(&s->r, "tool");
-    message = message ? message : "no message";
-    if (!strncmp(message, "upstream ", 9) && strstr(message, " failed: "))
-        bad(s, "%s", message);
+    const char *message = record_meta(&s->r, "message");
+    const size_t word = message ? strcspn(message, ": ") : 0;
+    if (word && !strncmp(message + word, ": ", 2))
+        bad(s, "upstream %.*s failed: %s", (int)word, message, message + word + 2);
     else
-        bad(s, "upstream %.50s failed: %s", tool ? tool : "writer", message);
+        bad(s, "upstream writer failed: %s", message ? message : "no message");
     for (char *p = s->why; *p; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7F)
             *p = '?';

@@ -16,7 +16,7 @@
 #include "formats/sink.h"
 #include "formats/wire.h"
 
-enum { LEVEL_MIN = -7, LEVEL_MAX = 9, LEVEL_FLOATS = -3, LEVEL_INTEGERS = 1 };
+enum { LEVEL_MIN = -7, LEVEL_MAX = 9, LEVEL_FLOATS = -5, LEVEL_INTEGERS = 1 };
 
 struct stream_out {
     struct sink *sink;
@@ -103,6 +103,18 @@ emit(struct stream_out *s, struct image *b, const char *kind)
     s->seq++;
 }
 
+/* TOOL: TEXT, where TOOL is the one that failed first, however far upstream. */
+static void
+blame(struct image *b, const char *message)
+{
+    static const char begin[] = "upstream ", middle[] = " failed: ";
+    const char *tool = message + sizeof begin - 1, *text = strstr(message, middle);
+    if (strncmp(message, begin, sizeof begin - 1) || !text)
+        image_metaf(b, "message", "%s: %s", argv0, message);
+    else
+        image_metaf(b, "message", "%.*s: %s", (int)(text - tool), tool, text + sizeof middle - 1);
+}
+
 /*
  * Dying in mid-stream: say so downstream.  A reader that has gone must not turn our status
  * into a SIGPIPE, and a sink that failed has nobody to tell.
@@ -116,8 +128,7 @@ on_death(void *arg, int status, const char *message)
         return;
     signal(SIGPIPE, SIG_IGN);
     image_init(&b);
-    image_meta(&b, "message", message);
-    image_meta(&b, "tool", argv0);
+    blame(&b, message);
     image_metaf(&b, "exit", "%d", status);
     emit(s, &b, "error");
     image_free(&b);
