@@ -11,7 +11,6 @@ void counts_free(struct counts *c);
 void counts_add(struct counts *c, int truth, int predicted);
 int64_t counts_support(const struct counts *c, int k);   /* rows whose truth is k */
 int64_t counts_predicted(const struct counts *c, int k); /* rows predicted as k */
-int64_t counts_support(const struct counts *c, int k); /* rows whose truth is k */
 double counts_accuracy(const struct counts *c);
 double counts_precision(const struct counts *c, int k);
 double counts_recall(const struct counts *c, int k);
