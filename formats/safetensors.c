@@ -65,12 +65,17 @@ safetensors_model(const char *dir)
 {
     char *path = mem_printf("%s/model.safetensors", dir);
     char *index = mem_printf("%s/model.safetensors.index.json", dir);
-    if (access(path, F_OK) && errno == ENOENT && !access(index, F_OK))
+    char *pickle = mem_printf("%s/pytorch_model.bin", dir);
+    const int absent = access(path, F_OK) && errno == ENOENT;
+    if (absent && !access(index, F_OK))
         die_data("'%s': sharded checkpoints are not supported: join the parts into one "
                  "model.safetensors", index);
+    if (absent && !access(pickle, F_OK))
+        die_data("'%s': a PyTorch (pickle) checkpoint: convert it to safetensors", pickle);
     struct safetensors *s = safetensors_map(path);
     mem_free(path);
     mem_free(index);
+    mem_free(pickle);
     return s;
 }
 

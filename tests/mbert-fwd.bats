@@ -125,9 +125,9 @@ END
     rm m/model.safetensors; echo '{}' > m/model.safetensors.index.json
     refuse "'m/model.safetensors.index.json': sharded checkpoints are not supported" -m m test.st.zst
     rm m/model.safetensors.index.json; printf 'PK\003\004xxxxxxxx' > m/model.safetensors
-    refuse "is a PyTorch pickle" -m m test.st.zst
+    refuse "a PyTorch (pickle) checkpoint" -m m test.st.zst
     rm m/model.safetensors; touch m/pytorch_model.bin
-    refuse "is a PyTorch pickle" -m m test.st.zst
+    refuse "a PyTorch (pickle) checkpoint" -m m test.st.zst
 }
 
 @test "streams that do not fit the model" {
@@ -142,7 +142,7 @@ END
     python3 -c 'print("{\"input_ids\":[\"I32\",%s],\"cu_seqlens\":[\"I32\",[0,600]],\"row\":[\"I64\",[4]]}" % ([5] * 600))' > j
     wrap "$(cat j)"
     refuse "row 4 has 600 tokens, but 'guard' has 512 positions; use bpe-tok --max-length 512" -m guard x
-    refuse "carries 'pooled' records" -m guard <(mbert-fwd -m guard test.st.zst)
+    refuse "a stream of pooled where tokens|batch is needed" -m guard <(mbert-fwd -m guard test.st.zst)
 }
 
 @test "options that make no sense" {
@@ -163,6 +163,6 @@ END
     [[ $stderr == *truncated* ]]
     run -3 tens check --quiet out || run -1 tens check out
     run -3 --separate-stderr mbert-fwd -m guard < /dev/null
-    [[ $stderr == *"truncated: no bytes at all"* ]]
+    [[ $stderr == *"truncated: empty, without even a head"* ]]
     bpe-tok -m guard < /dev/null | pack-batch | mbert-fwd -m guard | tens count --json | grep -q '"examples":0'
 }
