@@ -26,6 +26,15 @@ wire_open(int n, char *const *paths, const char *kinds, size_t max_record)
     return s;
 }
 
+/* Text that came through a pipe: nothing in it may steer a terminal. */
+static void
+tame(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7F)
+            *text = '?';
+}
+
 static int __attribute__((format(printf, 2, 3)))
 bad(struct stream_in *s, const char *fmt, ...)
 {
@@ -33,6 +42,7 @@ bad(struct stream_in *s, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(s->why, sizeof s->why, fmt, ap);
     va_end(ap);
+    tame(s->why);
     return WIRE_BAD;
 }
 
@@ -257,7 +267,6 @@ finish(struct stream_in *s)
     return AGAIN;
 }
 
-/* The message came through a pipe: nothing in it may steer a terminal. */
 static int
 failed(struct stream_in *s)
 {
@@ -267,9 +276,6 @@ failed(struct stream_in *s)
         bad(s, "upstream %.*s failed: %s", (int)word, message, message + word + 2);
     else
         bad(s, "upstream writer failed: %s", message ? message : "no message");
-    for (char *p = s->why; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7F)
-            *p = '?';
     s->upstream = 1;
     return WIRE_BAD;
 }
@@ -277,13 +283,16 @@ failed(struct stream_in *s)
 static int
 data(struct stream_in *s, const char *kind)
 {
+    char name[50];
     s->records++;
     s->number++;
     if (!s->kinds || !strcmp(kind, record_meta(&s->head, "schema")))
         return WIRE_DATA;
+    snprintf(name, sizeof name, "%s", kind);
+    tame(name);
     if (!s->warned)
-        warn("'%s', record %" PRId64 ": kind '%.50s' is not '%s': skipped, as any like it",
-             source_name(s->source), s->number, kind, record_meta(&s->head, "schema"));
+        warn("'%s', record %" PRId64 ": kind '%s' is not '%s': skipped, as any like it",
+             source_name(s->source), s->number, name, record_meta(&s->head, "schema"));
     s->warned = 1;
     return AGAIN;
 }
