@@ -115,6 +115,15 @@ blame(struct image *b, const char *message)
         image_metaf(b, "message", "%.*s: %s", (int)(text - tool), tool, text + sizeof middle - 1);
 }
 
+static void
+begin(struct stream_out *s)
+{
+    if (s->begun)
+        return;
+    emit(s, &s->head, "head");
+    s->begun = 1;
+}
+
 /*
  * Dying in mid-stream: say so downstream.  A reader that has gone must not turn our status
  * into a SIGPIPE, and a sink that failed has nobody to tell.
@@ -127,6 +136,7 @@ on_death(void *arg, int status, const char *message)
     if (s->busy)
         return;
     signal(SIGPIPE, SIG_IGN);
+    begin(s); /* with a head the stage after us opens its own output, and can pass the error on */
     image_init(&b);
     blame(&b, message);
     image_metaf(&b, "exit", "%d", status);
@@ -200,15 +210,6 @@ stream_header(struct stream_out *s)
 {
     assert(!s->begun);
     return &s->head;
-}
-
-static void
-begin(struct stream_out *s)
-{
-    if (s->begun)
-        return;
-    emit(s, &s->head, "head");
-    s->begun = 1;
 }
 
 void

@@ -113,12 +113,12 @@ END
     logits '{"logits":["F32",[[0,1]]],"row":["I64",[0]],"@labels":"[\"safe\",\"unsafe\"]"}' > n
     refuse "names class 1 'unsafe', but 'other' names it 'bad'" "clf-head -m other n"
     logits '{"logits":["F32",[[0,1,2]]],"row":["I64",[0]]}' > n
-    refuse "tensor 'logits' has another shape" "clf-head -m guard n"
+    refuse "tensor 'logits' has the wrong shape" "clf-head -m guard n"
     logits '{"logits":["F32",[[0,1]]],"row":["I64",[0]],"labels":["I32",[2]]}' > n
     refuse "row 0: its label is outside the model's classes" "clf-head -m guard n"
     logits '{"logits":["F32",[[0,1]]],"row":["I64",[0]],"labels":["F32",[0.5]]}' > n
     refuse "row 0: its label is a number, but the model's problem is another" "clf-head -m guard n"
-    refuse "carries 'tokens' records, not 'pooled|logits'" "clf-head -m guard test.st.zst"
+    refuse "a stream of tokens where pooled|logits is needed" "clf-head -m guard test.st.zst"
 }
 
 @test "a model without a classifier" {
@@ -134,7 +134,7 @@ END
     run -0 bash -c 'yes p | head -n 400 | xargs clf-head -m guard | head -c 1 > /dev/null; echo ${PIPESTATUS[2]}'
     [ "$output" != 0 ]
     refuse "truncated" "head -c 3000 p | clf-head -m guard"
-    refuse "is truncated" "clf-head -m guard < /dev/null"
+    refuse "truncated: empty" "clf-head -m guard < /dev/null"
     [ -z "$(bpe-tok -m guard < /dev/null | pack-batch | mbert-fwd -m guard | clf-head -m guard)" ]
     run -2 --separate-stderr clf-head p
     [ "$stderr" = "clf-head: no model: use -m DIR; try --help" ]

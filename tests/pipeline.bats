@@ -83,8 +83,8 @@ END
     [ "$(statuses 'bpe-tok -m "$M" '"$TMP"'/bad.jsonl | pack-batch | mbert-fwd -m "$M" | clf-head -m "$M" > '"$TMP/s")" = "3 3 3 3" ]
     said bpe-tok "bad.jsonl:4"
     said pack-batch "bpe-tok failed"
-    said mbert-fwd "pack-batch failed"
-    said clf-head "mbert-fwd failed"
+    said mbert-fwd "bpe-tok failed"
+    said clf-head "bpe-tok failed"
 }
 
 @test "a stream cut anywhere: every stage after it is 3" {
@@ -238,11 +238,12 @@ END
 
 @test "a live pipe answers each line as it comes" {
     coproc P { bpe-tok -q -m guard --flush-every 1 | pack-batch --sequences 1 | mbert-fwd -m guard | clf-head -m guard; }
+    local pid=$P_PID
     for i in 0 1 2; do
         echo '{"prompt":"how do I bake bread"}' >&"${P[1]}"
         read -r -t 20 -u "${P[0]}" line
         [[ $line == '{"row":'"$i"',"label":'* ]]
     done
     exec {P[1]}>&-
-    wait "$P_PID"
+    wait "$pid"
 }

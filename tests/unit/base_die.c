@@ -77,10 +77,11 @@ static void
 hooked(void)
 {
     argv0 = "t";
-    die_hook(hook, "first");
-    die_hook(hook, "gone");
-    die_hook(hook, "last");
-    die_unhook(hook, "gone");
+    static char first[] = "first", gone[] = "gone", last[] = "last";
+    die_hook(hook, first);
+    die_hook(hook, gone);
+    die_hook(hook, last);
+    die_unhook(hook, gone);
     die_data("why");
 }
 static void
@@ -181,7 +182,7 @@ show(void)
     fflush(stdout);
     _exit(0);
 }
-#define RUN(...) (memcpy(args, ((char *[20]){ "dir/tool", __VA_ARGS__ }), sizeof args), WEXITSTATUS(child(show)))
+#define RUN(...) (memcpy(args, ((const char *[20]){ "dir/tool", __VA_ARGS__ }), sizeof args), WEXITSTATUS(child(show)))
 
 static void
 options(void **s)
