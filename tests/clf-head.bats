@@ -112,6 +112,9 @@ END
     sed 's/"unsafe"/"bad"/g' guard/config.json > c && cp c other/config.json && cp guard/model.safetensors other
     logits '{"logits":["F32",[[0,1]]],"row":["I64",[0]],"@labels":"[\"safe\",\"unsafe\"]"}' > n
     refuse "names class 1 'unsafe', but 'other' names it 'bad'" "clf-head -m other n"
+    sed 's/: "unsafe"/: "safe"/' guard/config.json > c && cp c other/config.json
+    logits '{"logits":["F32",[[0,1]]],"row":["I64",[0]]}' > n
+    refuse "'other': classes 0 and 1 are both named 'safe' (id2label in config.json)" "clf-head -m other n"
     logits '{"logits":["F32",[[0,1,2]]],"row":["I64",[0]]}' > n
     refuse "tensor 'logits' has the wrong shape" "clf-head -m guard n"
     logits '{"logits":["F32",[[0,1]]],"row":["I64",[0]],"labels":["I32",[2]]}' > n

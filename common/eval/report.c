@@ -137,6 +137,15 @@ cell(char *to, size_t n, double d)
     return to;
 }
 
+/* A point of the curve; its threshold in nine digits, as clf-head writes scores, for --threshold. */
+static void
+row_point(struct buf *b, const char *what, double d, double threshold)
+{
+    char c[32];
+    buf_printf(b, "%-22s%10s   threshold ", what, cell(c, sizeof c, d));
+    buf_printf(b, isfinite(threshold) ? "%.9g\n" : "-\n", threshold);
+}
+
 static void
 row(struct buf *b, const char *what, double d)
 {
@@ -180,17 +189,15 @@ table_classes(const struct counts *c, char *const *name, struct buf *b)
 static void
 table_binary(const struct quality *q, struct buf *b)
 {
-    char t[32], what[48];
+    char what[48];
     row(b, "AUROC", q->auroc);
     row(b, "AUPRC", q->auprc);
     row(b, "  by chance", q->auprc_chance);
     for (int i = 0; i < QUALITY_FPRS; i++) {
         snprintf(what, sizeof what, "TPR at FPR %g %%", 100 * quality_fpr[i]);
-        buf_printf(b, "%-22s%10s", what, cell(t, sizeof t, q->tpr_at[i].tpr));
-        buf_printf(b, "   threshold %s\n", cell(t, sizeof t, q->tpr_at[i].threshold));
+        row_point(b, what, q->tpr_at[i].tpr, q->tpr_at[i].threshold);
     }
-    buf_printf(b, "%-22s%10s", "FPR at TPR 95 %", cell(t, sizeof t, q->fpr_at_95.fpr));
-    buf_printf(b, "   threshold %s\n", cell(t, sizeof t, q->fpr_at_95.threshold));
+    row_point(b, "FPR at TPR 95 %", q->fpr_at_95.fpr, q->fpr_at_95.threshold);
     row(b, "FPR at the threshold", q->fpr);
     row(b, "FNR at the threshold", q->fnr);
     row(b, "ECE (15 equal mass)", q->ece_mass);

@@ -6,7 +6,7 @@
 
 enum { IGNORED = -100 };
 
-/* Keys of ours that a kept field must not repeat: it is then called input_KEY. */
+/* Keys of ours that a kept field must not repeat. */
 static const char *const own_keys[] = { "row", "label", "labels", "score", "scores", "value", "gold", "logits", "truncated" };
 
 void
@@ -24,6 +24,21 @@ line_probabilities(const struct line_style *y, const float *z, float *p)
         sum += exp(z[k] - top);
     for (int k = 0; k < y->classes; k++)
         p[k] = (float)(exp(z[k] - top) / sum);
+}
+
+/*
+ * Does the kept field have to be called input_KEY?  When KEY is ours, and when it is ours
+ * after any number of input_: two kept fields never get the same name.
+ */
+static int
+clashes(const char *key)
+{
+    while (!strncmp(key, "input_", 6))
+        key += 6;
+    for (size_t i = 0; i < sizeof own_keys / sizeof *own_keys; i++)
+        if (!strcmp(key, own_keys[i]))
+            return 1;
+    return 0;
 }
 
 static void
@@ -88,7 +103,6 @@ put_verdict(const struct line_style *y, const float *p, struct buf *b)
 static const char *
 put_gold(const struct line_style *y, const struct tensor *t, int64_t n, int64_t i, struct buf *b)
 {
-    const float *f = t->data;
     if (t->rank < 1 || t->shape[0] != n || (t->type != I32 && t->type != F32) || t->rank > 2)
         return "tensor 'labels' is not one label a sequence";
     if (t->type == I32) {
@@ -106,13 +120,19 @@ put_gold(const struct line_style *y, const struct tensor *t, int64_t n, int64_t 
     if (t->rank == 2) {
         if (y->problem != PROBLEM_MULTI || t->shape[1] != y->classes)
             return "its labels are a set, but the model's problem is another";
-        put_names(y, "gold", f + i * t->shape[1], b);
+        const size_t bytes = (size_t)y->classes * sizeof(float);
+        float *hot = mem_alloc(bytes); /* the tensor need not be aligned */
+        memcpy(hot, (const char *)t->data + (size_t)i * bytes, bytes);
+        put_names(y, "gold", hot, b);
+        mem_free(hot);
         return NULL;
     }
     if (y->problem != PROBLEM_REGRESSION)
         return "its label is a number, but the model's problem is another";
+    float value;
+    memcpy(&value, (const char *)t->data + (size_t)i * sizeof value, sizeof value);
     buf_printf(b, ",\"gold\":");
-    jsonout_f32(b, f[i]);
+    jsonout_f32(b, value);
     return NULL;
 }
 
@@ -128,10 +148,7 @@ put_kept(const struct sequences *s, const struct record *r, int64_t i, struct bu
         if (from == to)
             continue;
         const char *key = t->name + 5;
-        char *renamed = NULL;
-        for (size_t j = 0; j < sizeof own_keys / sizeof *own_keys; j++)
-            if (!strcmp(key, own_keys[j]))
-                renamed = mem_printf("input_%s", key);
+        char *renamed = clashes(key) ? mem_printf("input_%s", key) : NULL;
         buf_add(b, ",", 1);
         string(b, renamed ? renamed : key);
         buf_add(b, ":", 1);

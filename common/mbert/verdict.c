@@ -64,6 +64,17 @@ choose_names(struct verdict *v)
     strings_free(theirs, n);
 }
 
+/* Two classes of one name cannot both be a key of `scores`. */
+static void
+check_names(const struct verdict *v)
+{
+    for (int i = 0; i < v->classes && v->style.problem != PROBLEM_REGRESSION; i++)
+        for (int j = 0; j < i; j++)
+            if (!strcmp(v->style.name[i], v->style.name[j]))
+                die_data("'%s': classes %d and %d are both named '%s' (id2label in config.json)", v->o->dir, j, i,
+                         v->style.name[i]);
+}
+
 static void
 choose_problem(struct verdict *v)
 {
@@ -197,6 +208,7 @@ verdict_run(const struct verdict_options *o, struct stream_in *in, const char *p
     check_model(v);
     choose_names(v);
     choose_problem(v);
+    check_names(v);
     v->style.logits = o->logits;
     v->shuffled = chain && strstr(chain, "--shuffle") != NULL;
     image_init(&v->image);
