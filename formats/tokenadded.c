@@ -70,10 +70,13 @@ tokenparse_added(struct load *l, struct json_value root)
         a.id = new_id(l, a.content, highest);
         if (a.id > highest)
             highest = a.id;
+        a.shows_normal = a.normalized;
         if (!seat[a.id])
             seat[a.id] = ++t->addeds;
-        else /* given again: these flags count, but special it stays */
+        else { /* given again: these flags count, but special it stays */
             a.special |= t->added[seat[a.id] - 1].special;
+            a.shows_normal |= t->added[seat[a.id] - 1].shows_normal;
+        }
         t->added[seat[a.id] - 1] = a;
     }
     mem_free(seat);

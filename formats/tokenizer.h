@@ -19,7 +19,12 @@
 #include <stdint.h>
 enum pattern { PATTERN_GPT2 };                            /* common/bpe/pretok.h scans them */
 struct piece { const char *s; uint32_t n; };             /* UTF-8 */
-struct added_token { struct piece content; int id; unsigned char special, normalized, lstrip, rstrip, single_word; };
+struct added_token {
+    struct piece content;
+    int id;
+    unsigned char special, normalized, lstrip, rstrip, single_word;
+    unsigned char shows_normal; /* given once or more as normalized: decodes as its normal form */
+};
 enum { TOKENIZER_PARTS = 16 };
 struct template_part { int kind; int id; };              /* kind 0: sequence A, 1: sequence B, 2: special token `id` */
 struct tokenizer {

@@ -107,6 +107,7 @@ read_merges(const struct load *l, struct json_value model)
     const char *key;
     char product[2 * MAX_TOKEN];
     size_t n, line = 0;
+    int result = -1;
 
     if (!json_get(model, "merges", &merges) || json_type(merges) != JSON_ARRAY)
         tokenparse_bad(l, "model.merges", "missing or not an array");
@@ -124,7 +125,10 @@ read_merges(const struct load *l, struct json_value model)
             tokenparse_bad(l, "model.merges", "number %zu: half of it is not in model.vocab", line);
         memcpy(product, half[0].s, half[0].n); /* tokens of the vocabulary: MAX_TOKEN at most */
         memcpy(product + half[0].n, half[1].s, half[1].n);
-        int result = vocab_find(&l->index, product, half[0].n + half[1].n);
+        /* trained lists give their products ascending ids: try the next one first */
+        n = half[0].n + half[1].n;
+        result = result + 1 < t->vocabs && vocab_is(&l->index, result + 1, product, n)
+                     ? result + 1 : vocab_find(&l->index, product, n);
         if (result < 0)
             tokenparse_bad(l, "model.merges", "number %zu: its product is not in model.vocab", line);
         t->merge[t->merges].left = left;

@@ -7,12 +7,13 @@
 #include "formats/tokenizer.h"
 struct vocab {
     const struct piece *piece; /* by id */
-    uint32_t *slot;            /* id + 1, or 0; open addressing */
+    uint64_t *slot;            /* hash << 32 | id + 1, or 0; open addressing */
     uint32_t mask;
 };
 /* room: at most so many pieces will be added. */
 void vocab_init(struct vocab *v, const struct piece *piece, size_t room);
 void vocab_free(struct vocab *v);
 int vocab_find(const struct vocab *v, const char *s, size_t n); /* the id, or -1 */
+int vocab_is(const struct vocab *v, int id, const char *s, size_t n); /* is piece[id] these bytes? */
 int vocab_add(struct vocab *v, int id); /* piece[id]; 0: the same bytes have an id already */
 #endif

@@ -1,4 +1,5 @@
 /* added - a trie of the tokens, entered only where the first two bytes of one stand */
+#include "common/base/die.h"
 #include "common/base/mem.h"
 #include "common/bpe/added.h"
 #include "common/bpe/chars.h"
@@ -35,8 +36,10 @@ insert(struct added_set *set, const struct added_entry *e)
             *edge = (struct edge){ node << 8 | s[i], set->nodes++ };
         node = edge->to;
     }
-    if (!set->at[node] || set->at[node]->id < e->token->id)
-        set->at[node] = e->token;
+    if (set->at[node])
+        die_data("tokenizer.json: 'added_tokens': tokens %d and %d have the same normal form",
+                 set->at[node]->id, e->token->id);
+    set->at[node] = e->token;
     if (e->n == 1)
         set->first[s[0]] = 2;
     else {
@@ -164,38 +167,51 @@ strip_right(struct added_scan *scan, size_t to)
     return scan->white_to;
 }
 
+/* The next token from the search's place on, widened; start moves behind it.  0: none. */
+static int
+next_token(struct added_scan *scan, struct added_part *part)
+{
+    const struct added_token *token;
+    size_t from = scan->at, to, length = 0;
+
+    while ((token = find(scan->set, scan->s, scan->n, &from, &length))) {
+        to = scan->at = from + length;
+        if (token->single_word && !alone(scan, from, to)) {
+            from = to;
+            continue;
+        }
+        if (token->lstrip)
+            from = strip_left(scan, from);
+        if (token->rstrip)
+            to = strip_right(scan, to);
+        *part = (struct added_part){ from, to, token->id };
+        return 1;
+    }
+    scan->at = scan->n;
+    return 0;
+}
+
 int
 added_next(struct added_scan *scan, struct added_part *part)
 {
-    const struct added_token *token;
-    size_t from = scan->at, to, length = 0, before;
+    size_t before;
 
     if (scan->held.id >= 0) {
         *part = scan->held;
         scan->held.id = -1;
         return 1;
     }
-    while ((token = find(scan->set, scan->s, scan->n, &from, &length))) {
-        to = scan->at = from + length;
-        if (!token->single_word || alone(scan, from, to))
-            break;
-        from = to;
+    while (before = scan->start, next_token(scan, part)) {
+        scan->start = part->to;
+        if (part->from >= part->to) /* inside blanks already given to a token: nothing is left */
+            continue;
+        if (before < part->from) { /* the text before it goes first */
+            scan->held = *part;
+            *part = (struct added_part){ before, part->from, -1 };
+        }
+        return 1;
     }
-    before = scan->start;
-    if (!token) {
-        scan->at = scan->start = scan->n;
-        *part = (struct added_part){ before, scan->n, -1 };
-        return before < scan->n;
-    }
-    if (token->lstrip)
-        from = strip_left(scan, from);
-    if (token->rstrip)
-        to = strip_right(scan, to);
-    scan->start = to;
-    *part = (struct added_part){ from, to, token->id };
-    if (before < from) { /* the text before it goes first */
-        scan->held = *part;
-        *part = (struct added_part){ before, from, -1 };
-    }
-    return 1;
+    scan->start = scan->n;
+    *part = (struct added_part){ before, scan->n, -1 };
+    return before < scan->n;
 }

@@ -29,7 +29,7 @@ struct added_scan {
 };
 /* What a token looks like in the text that is searched: its content or its normal form. */
 struct added_entry { const char *s; size_t n; const struct added_token *token; };
-/* The entries are copied; of two with the same bytes the higher id counts. */
+/* The bytes are copied.  Two entries of the same bytes: die_data, for the reference picks either. */
 struct added_set *added_new(const struct added_entry *entry, int n);
 void added_free(struct added_set *set);
 struct added_scan added_scan(const struct added_set *set, const char *s, size_t n);

@@ -1,13 +1,13 @@
 #ifndef BPE_CACHE_H
 #define BPE_CACHE_H
 /*
- * cache - the ids of pieces met before: up to 15 bytes and 4 ids an entry, 2 MiB in all,
+ * cache - the ids of pieces met before: up to 15 bytes and 4 ids an entry, 4 MiB in all,
  * direct-mapped (a newer piece takes the place of an older one).  It never changes the ids.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-enum { CACHE_BYTES = 15, CACHE_IDS = 4, CACHE_BITS = 16 };
+enum { CACHE_BYTES = 15, CACHE_IDS = 4, CACHE_BITS = 17 };
 struct cache_key { uint64_t low, high; };                /* the bytes, then the length on top */
 struct cache_entry { struct cache_key key; uint32_t id[CACHE_IDS]; }; /* id[0] carries the count << 24 */
 

@@ -3,6 +3,7 @@
 #include "common/base/mem.h"
 #include "common/bpe/chars.h"
 #include "common/bpe/decode.h"
+#include "common/bpe/nfc.h"
 #include "formats/bytechar.h"
 #include "formats/tokenizer.h"
 
@@ -32,24 +33,71 @@ token_bytes(struct buf *out, struct piece p)
     }
 }
 
+/*
+ * The reference decodes an added token that is (or once was) `normalized` as its normal
+ * form, and asks of that form whether it is special.  forms: by id, the token's characters;
+ * those of changed tokens are copies.
+ */
+static struct piece *
+forms_new(const struct tokenizer *t)
+{
+    struct piece *form = mem_array((size_t)t->vocabs, sizeof *form);
+    struct nfc nfc = { 0 };
+
+    memcpy(form, t->vocab, (size_t)t->vocabs * sizeof *form);
+    for (int i = 0; i < t->addeds; i++) {
+        const struct added_token *a = &t->added[i];
+        struct buf text = { 0 };
+        if (!a->shows_normal || !t->nfc || nfc_is(a->content.s, a->content.n))
+            continue;
+        nfc_add(&nfc, &text, a->content.s, a->content.n);
+        form[a->id] = (struct piece){ text.p, (uint32_t)text.n };
+    }
+    nfc_free(&nfc);
+    return form;
+}
+
+static void
+forms_free(const struct tokenizer *t, struct piece *form)
+{
+    for (int i = 0; i < t->addeds; i++)
+        if (form[t->added[i].id].s != t->vocab[t->added[i].id].s)
+            mem_free((void *)(uintptr_t)form[t->added[i].id].s);
+    mem_free(form);
+}
+
+static int
+is_special(const struct tokenizer *t, const struct added_token *a, struct piece form)
+{
+    if (form.s == a->content.s || form.s == t->vocab[a->id].s)
+        return a->special;
+    for (int i = 0; i < t->addeds; i++)
+        if (t->added[i].special && t->added[i].content.n == form.n &&
+            !memcmp(t->added[i].content.s, form.s, form.n))
+            return 1;
+    return 0;
+}
+
 struct decoder *
 decoder_new(const struct tokenizer *t)
 {
     struct decoder *d = mem_zalloc(1, sizeof *d);
+    struct piece *form = forms_new(t);
 
     d->vocabs = t->vocabs;
     d->at = mem_zalloc((size_t)t->vocabs + 1, sizeof *d->at);
     d->kind = mem_zalloc((size_t)t->vocabs, 1);
     for (int i = 0; i < t->vocabs; i++) {
-        if (t->vocab[i].s) {
-            token_bytes(&d->bytes, t->vocab[i]);
+        if (form[i].s) {
+            token_bytes(&d->bytes, form[i]);
             d->kind[i] = 1;
         }
         d->at[i + 1] = d->bytes.n;
     }
     for (int i = 0; i < t->addeds; i++)
-        if (t->added[i].special)
+        if (is_special(t, &t->added[i], form[t->added[i].id]))
             d->kind[t->added[i].id] = 2;
+    forms_free(t, form);
     return d;
 }
 
