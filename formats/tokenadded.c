@@ -29,8 +29,9 @@ new_id(struct load *l, struct piece content, int highest)
     if (id >= MAX_IDS)
         tokenparse_bad(l, "added_tokens", "more than %d ids", MAX_IDS);
     if (id < t->vocabs && t->vocab[id].s)
-        tokenparse_bad(l, "added_tokens", "'%.64s' would get the id %d, which model.vocab uses",
-                       content.s, id);
+        tokenparse_bad(l, "added_tokens",
+                       "'%.64s' would get the id %d, which model.vocab uses", content.s,
+                       id);
     if (id >= t->vocabs)
         t->vocabs = id + 1;
     t->vocab[id] = content;
@@ -53,7 +54,8 @@ tokenparse_added(struct load *l, struct json_value root)
     if (json_type(list) != JSON_ARRAY)
         tokenparse_bad(l, "added_tokens", "not an array");
     t->added = mem_zalloc(l->additions + 1, sizeof *t->added);
-    seat = mem_zalloc((size_t)t->vocabs + l->additions, sizeof *seat); /* by id: place + 1 */
+    /* by id: the place in t->added, + 1 */
+    seat = mem_zalloc((size_t)t->vocabs + l->additions, sizeof *seat);
     for (it = json_iter(list); json_next(&it, &key, &n, &v);) {
         struct added_token a = { .special = flag(l, v, "special"),
                                  .normalized = flag(l, v, "normalized"),

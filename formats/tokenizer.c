@@ -1,4 +1,4 @@
-/* tokenizer - reading and checking tokenizer.json; the rules are the reference's (README) */
+/* tokenizer - reading and checking tokenizer.json by the reference's rules */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -13,7 +13,10 @@
 
 enum { MAX_FILE = 64 << 20, JSON_PADDING = 64 };
 
-struct memory { struct json *json; char *text; }; /* the pieces point into the JSON parser's strings */
+struct memory {
+    struct json *json; /* the pieces point into its strings */
+    char *text;
+};
 
 void
 tokenparse_bad(const struct load *l, const char *field, const char *fmt, ...)
@@ -66,8 +69,8 @@ tokenparse_is(struct json_value v, const char *text)
 
 /* Dies unless object.key is the string text; field names it. */
 void
-tokenparse_need(const struct load *l, struct json_value object, const char *key, const char *text,
-          const char *field)
+tokenparse_need(const struct load *l, struct json_value object, const char *key,
+                const char *text, const char *field)
 {
     struct json_value v;
     const char *s;
@@ -84,8 +87,8 @@ tokenparse_need(const struct load *l, struct json_value object, const char *key,
 
 /* Dies unless object.key is the boolean want; absent, it is `missing`. */
 void
-tokenparse_flag(const struct load *l, struct json_value object, const char *key, int want, int missing,
-          const char *field)
+tokenparse_flag(const struct load *l, struct json_value object, const char *key, int want,
+                int missing, const char *field)
 {
     struct json_value v;
     int is = missing;
@@ -108,7 +111,8 @@ read_normalizer(const struct load *l, struct json_value root)
         return;
     if (json_get(v, "type", &one) && tokenparse_is(one, "Sequence")) {
         if (!json_get(v, "normalizers", &list) || json_size(list) != 1)
-            tokenparse_bad(l, "normalizer.normalizers", "only a sequence of one NFC is supported");
+            tokenparse_bad(l, "normalizer.normalizers",
+                           "only a sequence of one NFC is supported");
         it = json_iter(list);
         json_next(&it, &key, &n, &v);
     }
@@ -164,7 +168,8 @@ fingerprint(const struct tokenizer *t)
     XXH64_update(h, t->merge, (size_t)t->merges * sizeof *t->merge);
     for (int i = 0; i < t->addeds; i++) {
         const struct added_token *a = &t->added[i];
-        const int flags[] = { a->id, a->special, a->normalized, a->lstrip, a->rstrip, a->single_word };
+        const int flags[] = { a->id,     a->special, a->normalized,
+                              a->lstrip, a->rstrip,  a->single_word };
         XXH64_update(h, flags, sizeof flags);
     }
     XXH64_update(h, &t->singles, sizeof t->singles);

@@ -1,15 +1,15 @@
 #ifndef FORMATS_TOKENIZER_H
 #define FORMATS_TOKENIZER_H
 /*
- * tokenizer - a parsed tokenizer.json: what the file says, checked, before bpe/ builds tables.
+ * tokenizer - a parsed tokenizer.json: what the file says, checked.
  *
  * Accepted: normalizer null or NFC (alone or a Sequence of one); pre_tokenizer ByteLevel
  * with add_prefix_space false, use_regex true; model BPE, no byte_fallback, no dropout, no
  * ignore_merges, no unk fusing; merges as strings or pairs; added tokens with all flags;
  * post_processor TemplateProcessing (or null); decoder ByteLevel.  Anything else is refused
- * naming the field: FILE: 'pre_tokenizer.type': 'Metaspace' is not supported.  `truncation`,
- * `padding` and the template's type ids are ignored.  Limits: file <= 64 MiB, vocabulary and
- * merges <= 2^20, token <= 4 KiB.
+ * naming the field: FILE: 'pre_tokenizer.type': 'Metaspace' is not supported. `truncation`,
+ * `padding` and the template's type ids are ignored.  Limits: file <= 64 MiB, vocabulary
+ * and merges <= 2^20, token <= 4 KiB.
  *
  * Added-token ids follow the reference: content looked up in the vocabulary, else the next
  * free id in file order; the id in the file is not trusted.  A pair of merges given twice
@@ -17,16 +17,19 @@
  */
 #include <stddef.h>
 #include <stdint.h>
-enum pattern { PATTERN_GPT2 };                            /* common/bpe/pretok.h scans them */
+enum pattern { PATTERN_GPT2 }; /* common/bpe/pretok.h scans them */
 struct piece { const char *s; uint32_t n; };             /* UTF-8 */
 struct added_token {
     struct piece content;
     int id;
     unsigned char special, normalized, lstrip, rstrip, single_word;
-    unsigned char shows_normal; /* given once or more as normalized: decodes as its normal form */
+    unsigned char shows_normal; /* once given as normalized: decodes as its normal form */
 };
 enum { TOKENIZER_PARTS = 16 };
-struct template_part { int kind; int id; };              /* kind 0: sequence A, 1: sequence B, 2: special token `id` */
+struct template_part {
+    int kind; /* 0: sequence A, 1: sequence B, 2: the special token `id` */
+    int id;
+};
 struct tokenizer {
     struct piece *vocab;   /* by id, [vocabs]; byte-level characters; s NULL for a hole */
     int vocabs;            /* highest id + 1, added tokens included */
@@ -38,7 +41,7 @@ struct tokenizer {
     enum pattern pattern;  /* the pre-tokenizer's regular expression */
     int byte[256];         /* the model's token of each byte, -1: none (dropped, or unk) */
     int unk;               /* what stands for a byte without a token, or -1 */
-    struct template_part single[TOKENIZER_PARTS], pair[TOKENIZER_PARTS]; /* 0 parts: A, A B */
+    struct template_part single[TOKENIZER_PARTS], pair[TOKENIZER_PARTS];
     int singles, pairs;
     uint64_t fingerprint;  /* XXH64 of the parsed content, not of the file's bytes */
     void *memory;          /* private */

@@ -18,9 +18,11 @@ read_vocab(struct load *l, struct json_value model)
         tokenparse_bad(l, "model.vocab", "missing or not an object");
     for (it = json_iter(vocab); json_next(&it, &s, &n, &v); seen++) {
         if (!json_int(v, &id) || id < 0 || id >= MAX_IDS)
-            tokenparse_bad(l, "model.vocab", "'%.64s': the id is not a number from 0 to %d", s, MAX_IDS - 1);
+            tokenparse_bad(l, "model.vocab", "'%.64s': the id is not a number from 0 to %d",
+                           s, MAX_IDS - 1);
         if (n > MAX_TOKEN)
-            tokenparse_bad(l, "model.vocab", "id %d: a token of more than %d bytes", (int)id, MAX_TOKEN);
+            tokenparse_bad(l, "model.vocab", "id %d: a token of more than %d bytes",
+                           (int)id, MAX_TOKEN);
         if (id >= t->vocabs)
             t->vocabs = (int)id + 1;
     }
@@ -71,7 +73,8 @@ halves(struct json_value v, struct piece half[2])
     size_t n, k;
 
     if (json_string(v, &s, &n)) {
-        if (!(blank = memchr(s, ' ', n)) || memchr(blank + 1, ' ', n - (size_t)(blank + 1 - s)))
+        if (!(blank = memchr(s, ' ', n)) ||
+            memchr(blank + 1, ' ', n - (size_t)(blank + 1 - s)))
             return 0;
         half[0] = (struct piece){ s, (uint32_t)(blank - s) };
         half[1] = (struct piece){ blank + 1, (uint32_t)(n - (size_t)(blank + 1 - s)) };
@@ -122,15 +125,17 @@ read_merges(const struct load *l, struct json_value model)
         int left = vocab_find(&l->index, half[0].s, half[0].n);
         int right = vocab_find(&l->index, half[1].s, half[1].n);
         if (left < 0 || right < 0)
-            tokenparse_bad(l, "model.merges", "number %zu: half of it is not in model.vocab", line);
-        memcpy(product, half[0].s, half[0].n); /* tokens of the vocabulary: MAX_TOKEN at most */
+            tokenparse_bad(l, "model.merges",
+                           "number %zu: half of it is not in model.vocab", line);
+        memcpy(product, half[0].s, half[0].n); /* tokens: MAX_TOKEN at most */
         memcpy(product + half[0].n, half[1].s, half[1].n);
         /* trained lists give their products ascending ids: try the next one first */
         n = half[0].n + half[1].n;
         result = result + 1 < t->vocabs && vocab_is(&l->index, result + 1, product, n)
                      ? result + 1 : vocab_find(&l->index, product, n);
         if (result < 0)
-            tokenparse_bad(l, "model.merges", "number %zu: its product is not in model.vocab", line);
+            tokenparse_bad(l, "model.merges",
+                           "number %zu: its product is not in model.vocab", line);
         t->merge[t->merges].left = left;
         t->merge[t->merges].right = right;
         t->merge[t->merges++].result = result;
@@ -140,7 +145,8 @@ read_merges(const struct load *l, struct json_value model)
 void
 tokenparse_model(struct load *l, struct json_value root)
 {
-    static const char *const unused[] = { "continuing_subword_prefix", "end_of_word_suffix" };
+    static const char *const unused[] = { "continuing_subword_prefix",
+                                          "end_of_word_suffix" };
     struct json_value model, v;
     double drop = 0;
 

@@ -9,7 +9,7 @@ struct load {
     const char *path;
     struct vocab index; /* of t->vocab; added tokens join it after the model was read */
     int known;          /* entries of the model's own vocabulary */
-    size_t additions;   /* entries of added_tokens: room that t->vocab has beyond t->vocabs */
+    size_t additions; /* entries of added_tokens: room that t->vocab has beyond t->vocabs */
 };
 /* die_data("FILE: 'FIELD': REASON") */
 _Noreturn void tokenparse_bad(const struct load *l, const char *field, const char *fmt, ...)
@@ -21,8 +21,8 @@ int tokenparse_is(struct json_value v, const char *text); /* is v this string? *
 void tokenparse_need(const struct load *l, struct json_value object, const char *key,
                      const char *text, const char *field);
 /* Dies unless object.key is the boolean `want`; absent, it counts as `missing`. */
-void tokenparse_flag(const struct load *l, struct json_value object, const char *key, int want,
-                     int missing, const char *field);
+void tokenparse_flag(const struct load *l, struct json_value object, const char *key,
+                     int want, int missing, const char *field);
 void tokenparse_model(struct load *l, struct json_value root);
 void tokenparse_added(struct load *l, struct json_value root);
 void tokenparse_template(const struct load *l, struct json_value root);

@@ -9,7 +9,8 @@ static void
 add_part(const struct load *l, struct template_part *parts, int *n, int kind, int id)
 {
     if (*n == TOKENIZER_PARTS)
-        tokenparse_bad(l, "post_processor", "a template of more than %d parts", TOKENIZER_PARTS);
+        tokenparse_bad(l, "post_processor", "a template of more than %d parts",
+                       TOKENIZER_PARTS);
     parts[(*n)++] = (struct template_part){ kind, id };
 }
 
@@ -26,11 +27,12 @@ add_special(const struct load *l, struct json_value post, const char *name,
 
     if (!json_get(post, "special_tokens", &specials) || !json_get(specials, name, &one) ||
         !json_get(one, "ids", &ids) || json_type(ids) != JSON_ARRAY)
-        tokenparse_bad(l, "post_processor.special_tokens", "'%.64s' is missing or has no ids", name);
+        tokenparse_bad(l, "post_processor.special_tokens",
+                       "'%.64s' is missing or has no ids", name);
     for (it = json_iter(ids); json_next(&it, &key, &k, &v);) {
         if (!json_int(v, &id) || id < 0 || id >= l->t->vocabs)
-            tokenparse_bad(l, "post_processor.special_tokens", "'%.64s': an id that is no token's",
-                           name);
+            tokenparse_bad(l, "post_processor.special_tokens",
+                           "'%.64s': an id that is no token's", name);
         add_part(l, parts, n, SPECIAL, (int)id);
     }
 }
@@ -53,7 +55,8 @@ read_part(const struct load *l, struct json_value post, struct json_value v,
         add_special(l, post, name, parts, n);
         mem_free((void *)(uintptr_t)name);
     } else
-        tokenparse_bad(l, "post_processor", "a part that is neither Sequence nor SpecialToken");
+        tokenparse_bad(l, "post_processor",
+                       "a part that is neither Sequence nor SpecialToken");
 }
 
 /* Reads post.key into parts; A must be there once, B only and once in a pair. */

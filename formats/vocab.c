@@ -40,7 +40,8 @@ place(const struct vocab *v, const char *s, size_t n, uint64_t hash)
     uint32_t i = (uint32_t)hash & v->mask;
 
     for (; v->slot[i]; i = (i + 1) & v->mask)
-        if (v->slot[i] >> 32 == hash >> 32 && vocab_is(v, (int)(uint32_t)v->slot[i] - 1, s, n))
+        if (v->slot[i] >> 32 == hash >> 32 &&
+            vocab_is(v, (int)(uint32_t)v->slot[i] - 1, s, n))
             break;
     return i;
 }

@@ -14,6 +14,8 @@ struct vocab {
 void vocab_init(struct vocab *v, const struct piece *piece, size_t room);
 void vocab_free(struct vocab *v);
 int vocab_find(const struct vocab *v, const char *s, size_t n); /* the id, or -1 */
-int vocab_is(const struct vocab *v, int id, const char *s, size_t n); /* is piece[id] these bytes? */
-int vocab_add(struct vocab *v, int id); /* piece[id]; 0: the same bytes have an id already */
+/* Is piece[id] these bytes? */
+int vocab_is(const struct vocab *v, int id, const char *s, size_t n);
+/* Adds piece[id]; 0: the same bytes have an id already. */
+int vocab_add(struct vocab *v, int id);
 #endif

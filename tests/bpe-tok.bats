@@ -205,6 +205,29 @@ END
     [ $n = 16 ]
 }
 
+@test "texts of up to a million characters, no blank in them: the reference's ids" {
+    need_shared golden/tokenizer/long.tsv models/modernbert-base/tokenizer.json
+    need_command python3
+    mkdir m && cp "$SHARED/models/modernbert-base/tokenizer.json" m
+    python3 - "$SHARED/golden/tokenizer/long.tsv" <<'END' > in.jsonl
+import ast, json, sys
+for line in list(open(sys.argv[1]))[1:]:
+    unit, count = ast.literal_eval(line.split("\t")[0]), int(line.split("\t")[1])
+    text, x = unit * count, 1
+    if unit == "lcg_letters":
+        text = []
+        for _ in range(count):
+            x = (x * 1103515245 + 12345) % 2**31
+            text.append(chr(97 + (x >> 16) % 26))
+        text = "".join(text)
+    print(json.dumps({"prompt": text}))
+END
+    bpe-tok -m m --no-special in.jsonl | tens cat --json > got
+    while read -r line; do echo "$line" | python3 "$ROOT/tests/digest.py"; done < got | cut -d ' ' -f 2,3 > ids
+    tail -n +2 "$SHARED/golden/tokenizer/long.tsv" | cut -f 3,4 | tr '\t' ' ' | diff - ids
+    [ "$(wc -l < ids)" -gt 25 ]
+}
+
 @test "a tokenizer of another structure is refused naming the field" {
     need_command python3
     mkdir m

@@ -7,7 +7,7 @@
 
 struct edge { uint32_t key, to; }; /* key: node << 8 | byte; to: node, 0 in an empty slot */
 struct added_set {
-    unsigned char first[256];      /* 0: no token begins so; 1: some does; 2: one is this byte */
+    unsigned char first[256]; /* 0: no token begins so; 1: some does; 2: one is this byte */
     unsigned char two[65536 / 8];  /* bit first << 8 | second: some token begins so */
     struct edge *edge;             /* open addressing */
     uint32_t mask, nodes;
@@ -37,7 +37,7 @@ insert(struct added_set *set, const struct added_entry *e)
         node = edge->to;
     }
     if (set->at[node])
-        die_data("tokenizer.json: 'added_tokens': tokens %d and %d have the same normal form",
+        die_data("tokenizer.json: 'added_tokens': %d and %d have the same normal form",
                  set->at[node]->id, e->token->id);
     set->at[node] = e->token;
     if (e->n == 1)
@@ -113,7 +113,8 @@ find(const struct added_set *set, const char *text, size_t n, size_t *at, size_t
         unsigned first = set->first[s[i]];
         if (!first)
             continue;
-        if (first == 1 && (i + 1 == n || !(set->two[s[i] << 5 | s[i + 1] >> 3] >> (s[i + 1] & 7) & 1)))
+        if (first == 1 &&
+            (i + 1 == n || !(set->two[s[i] << 5 | s[i + 1] >> 3] >> (s[i + 1] & 7) & 1)))
             continue;
         if ((token = longest(set, s + i, n - i, length))) {
             *at = i;
@@ -161,7 +162,8 @@ strip_right(struct added_scan *scan, size_t to)
     if (to < scan->white_from || to > scan->white_to) {
         scan->white_from = scan->white_to = to;
         while (scan->white_to < scan->n &&
-               (char_flags(char_read(scan->s + scan->white_to, &length)) & CHAR_CLASS) == CHAR_WHITE)
+               (char_flags(char_read(scan->s + scan->white_to, &length)) & CHAR_CLASS) ==
+                   CHAR_WHITE)
             scan->white_to += length;
     }
     return scan->white_to;
@@ -203,7 +205,7 @@ added_next(struct added_scan *scan, struct added_part *part)
     }
     while (before = scan->start, next_token(scan, part)) {
         scan->start = part->to;
-        if (part->from >= part->to) /* inside blanks already given to a token: nothing is left */
+        if (part->from >= part->to) /* in blanks that a token took: nothing is left */
             continue;
         if (before < part->from) { /* the text before it goes first */
             scan->held = *part;

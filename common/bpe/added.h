@@ -5,12 +5,12 @@
  *
  *     struct added_scan scan = added_scan(set, s, n);
  *     struct added_part part;
- *     while (added_next(&scan, &part))   // text (id -1) and tokens, in the order of the ids
+ *     while (added_next(&scan, &part))   // text (id -1) and tokens, in order
  *
- * lstrip and rstrip widen a token over the white space (\s) beside it, lstrip not beyond the
- * token before.  As in the reference, rstrip does not move the search: a token inside the
- * blanks that were swallowed is found too, and text goes on after it.  single_word wants a
- * \w on neither side; a token that it refuses is passed over whole.
+ * lstrip and rstrip widen a token over the white space (\s) beside it, lstrip not beyond
+ * the token before.  As in the reference, rstrip does not move the search: a token inside
+ * the blanks that were swallowed is found too, and text goes on after it.  single_word
+ * wants a \w on neither side; a token that it refuses is passed over whole.
  * Cost: linear in n times the longest token that the text keeps almost matching.
  */
 #include <stddef.h>
@@ -29,7 +29,8 @@ struct added_scan {
 };
 /* What a token looks like in the text that is searched: its content or its normal form. */
 struct added_entry { const char *s; size_t n; const struct added_token *token; };
-/* The bytes are copied.  Two entries of the same bytes: die_data, for the reference picks either. */
+/* The bytes are copied.  Two entries of the same bytes: die_data, for the reference picks
+ * either. */
 struct added_set *added_new(const struct added_entry *entry, int n);
 void added_free(struct added_set *set);
 struct added_scan added_scan(const struct added_set *set, const char *s, size_t n);

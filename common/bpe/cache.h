@@ -8,8 +8,13 @@
 #include <stdint.h>
 #include <string.h>
 enum { CACHE_BYTES = 15, CACHE_IDS = 4, CACHE_BITS = 17 };
-struct cache_key { uint64_t low, high; };                /* the bytes, then the length on top */
-struct cache_entry { struct cache_key key; uint32_t id[CACHE_IDS]; }; /* id[0] carries the count << 24 */
+struct cache_key {
+    uint64_t low, high; /* the bytes, then the length on top */
+};
+struct cache_entry {
+    struct cache_key key;
+    uint32_t id[CACHE_IDS]; /* id[0] carries the count << 24 */
+};
 
 /* The key of s[0..n), 0 < n <= CACHE_BYTES, of which `readable` bytes may be read. */
 static inline struct cache_key

@@ -34,8 +34,8 @@ char_write(uint32_t c, char *out)
 }
 
 /*
- * The length of the well-formed sequence at u, or 0 with *bad the bytes of it that could have
- * begun one (Unicode, table 3-7: the second byte's range depends on the first).
+ * The length of the well-formed sequence at u, or 0 with *bad the bytes of it that could
+ * have begun one (Unicode, table 3-7: the second byte's range depends on the first).
  */
 static size_t
 sequence(const unsigned char *u, size_t n, size_t *bad)

@@ -3,15 +3,15 @@
 /*
  * chars - what is known of each code point, and reading UTF-8 that is known to be valid.
  *
- * Classes follow Unicode 16.0, normalisation Unicode 9.0 (the reference's versions; tables.py
- * says more).
+ * Classes follow Unicode 16.0, normalisation Unicode 9.0 (the reference's versions;
+ * tables.py says more).
  */
 #include <stddef.h>
 #include <stdint.h>
 enum { CHAR_OTHER, CHAR_LETTER, CHAR_NUMBER, CHAR_WHITE };
 enum {
     CHAR_CLASS = 3,    /* mask of the class: \p{L}, \p{N}, \s or none of them */
-    CHAR_COMPOSES = 4, /* has a combining class, or NFC may change it or join it to the left */
+    CHAR_COMPOSES = 4, /* has a combining class, or NFC may change or join it */
     CHAR_INERT = 8,    /* newer than Unicode 9.0: NFC leaves it alone */
     CHAR_WORD = 16     /* \w */
 };
@@ -50,8 +50,8 @@ char_back(const char *s, size_t n)
 /* Writes c as UTF-8 to out[4]; returns how many bytes. */
 int char_write(uint32_t c, char *out);
 /*
- * Is s[0..n) valid UTF-8?  Returns the offset of the first byte that is not, or n.  bad: when
- * given, the length of the maximal ill-formed part there (what one U+FFFD replaces).
+ * Is s[0..n) valid UTF-8?  Returns the offset of the first byte that is not, or n.  bad:
+ * when given, the length of the maximal ill-formed part there (what one U+FFFD replaces).
  */
 size_t char_valid(const char *s, size_t n, size_t *bad);
 #endif

@@ -131,7 +131,8 @@ add_lossy(struct buf *out, const char *s, size_t n)
 }
 
 size_t
-decode_ids(struct decoder *d, const uint32_t *id, size_t n, int skip_special, struct buf *out)
+decode_ids(struct decoder *d, const uint32_t *id, size_t n, int skip_special,
+           struct buf *out)
 {
     size_t unknown = 0;
 

@@ -16,5 +16,6 @@ void decoder_free(struct decoder *d);
  * Appends the text of id[0..n) to out.  skip_special leaves out the tokens marked special.
  * Returns how many ids are no token's: they have no text.
  */
-size_t decode_ids(struct decoder *d, const uint32_t *id, size_t n, int skip_special, struct buf *out);
+size_t decode_ids(struct decoder *d, const uint32_t *id, size_t n, int skip_special,
+                  struct buf *out);
 #endif

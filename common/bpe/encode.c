@@ -148,8 +148,9 @@ encode_pieces(struct encoder *e, const char *s, size_t n, const struct goal *goa
 
     for (size_t i = 0; i < n && out->n <= goal->most; i += piece) {
         piece = e->b->next(s + i, n - i);
-        out->n += piece <= CACHE_BYTES ? short_piece(e, s + i, piece, n - i, to)
-                                       : merge_piece(e->b->merges, &e->work, s + i, piece, to);
+        out->n += piece <= CACHE_BYTES
+                      ? short_piece(e, s + i, piece, n - i, to)
+                      : merge_piece(e->b->merges, &e->work, s + i, piece, to);
         to = out->p + out->n;
     }
 }

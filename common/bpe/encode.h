@@ -1,17 +1,18 @@
 #ifndef BPE_ENCODE_H
 #define BPE_ENCODE_H
 /*
- * encode - text to token ids, equal to the reference's `encode(text, add_special_tokens=False)`.
+ * encode - text to token ids, equal to the reference's
+ * `encode(text, add_special_tokens=False)`.
  *
- *     struct bpe *bpe = bpe_new(&tokenizer);           // tables, read-only, shared by threads
- *     struct encoder *e = encoder_new(bpe);            // scratch and cache, one a thread
+ *     struct bpe *bpe = bpe_new(&tokenizer);      // tables, read-only, shared by threads
+ *     struct encoder *e = encoder_new(bpe);       // scratch and cache, one a thread
  *     struct ids ids = {0};
- *     encode_text(e, s, n, SIZE_MAX, &ids);            // appends
+ *     encode_text(e, s, n, SIZE_MAX, &ids);       // appends
  *
  * Steps: added tokens that are not `normalized` are found in the raw text; each stretch
  * between them is normalised and searched for the other added tokens; what is left is cut
- * into pieces (pretok.h), and merges run inside each (merge.h).  Special tokens typed in the
- * text are found like any other.
+ * into pieces (pretok.h), and merges run inside each (merge.h).  Special tokens typed in
+ * the text are found like any other.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -26,9 +27,9 @@ void bpe_free(struct bpe *b);
 struct encoder *encoder_new(const struct bpe *b);
 void encoder_free(struct encoder *e);
 /*
- * Appends the ids of s[0..n), valid UTF-8 of less than 2^31 bytes, NUL included.  Stops early
- * once more than `limit` ids were added (which ones do not depend on it), so that a caller who
- * truncates does not pay for what it cuts.
+ * Appends the ids of s[0..n), valid UTF-8 of less than 2^31 bytes, NUL included.  Stops
+ * early once more than `limit` ids were added (which ones do not depend on it), so that a
+ * caller who truncates does not pay for what it cuts.
  */
 void encode_text(struct encoder *e, const char *s, size_t n, size_t limit, struct ids *out);
 #endif

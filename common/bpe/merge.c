@@ -19,7 +19,8 @@ rule_slot(const struct merges *m, int left, int right)
     uint64_t key = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
     size_t i = key * 0x9E3779B97F4A7C15u >> m->shift;
 
-    while (m->rule[i].rank != NONE && (m->rule[i].left != left || m->rule[i].right != right))
+    while (m->rule[i].rank != NONE &&
+           (m->rule[i].left != left || m->rule[i].right != right))
         i = (i + 1) & m->mask;
     return i;
 }
@@ -141,10 +142,11 @@ heap_pop(uint64_t *heap, size_t *n)
     return top;
 }
 
-/* The pair at `left` joins the heap when it has a rank.  Every merge takes one entry and adds
- * two at most, so that n places never need more than 2n entries. */
+/* The pair at `left` joins the heap when it has a rank.  Every merge takes one entry and
+ * adds two at most, so that n places never need more than 2n entries. */
 static void
-consider(const struct merges *m, struct merge_work *w, size_t *heaped, uint32_t left, uint32_t right)
+consider(const struct merges *m, struct merge_work *w, size_t *heaped, uint32_t left,
+         uint32_t right)
 {
     const struct rule *r = rule_of(m, w->id[left], w->id[right]);
 

@@ -1,9 +1,10 @@
 #ifndef BPE_MERGE_H
 #define BPE_MERGE_H
 /*
- * merge - byte-pair encoding of one piece (Sennrich et al. 2016): from its bytes' tokens, the
- * pair of lowest rank is merged, the leftmost of equal ones, until no pair has a rank.
- * A byte without a token is dropped (or is unk) and its neighbours meet, as in the reference.
+ * merge - byte-pair encoding of one piece (Sennrich et al. 2016): from its bytes' tokens,
+ * the pair of lowest rank is merged, the leftmost of equal ones, until no pair has a rank.
+ * A byte without a token is dropped (or is unk) and its neighbours meet, as in the
+ * reference.
  *
  * Short pieces search the lowest rank, O(n^2) for n <= 32; longer ones keep a heap,
  * O(n log n), nothing recursive.
@@ -21,6 +22,7 @@ struct merge_work {        /* scratch, kept between calls: struct merge_work w =
 struct merges *merges_new(const struct tokenizer *t);
 void merges_free(struct merges *m);
 /* Writes the ids of s[0..n), 0 < n < 2^31, to out (room for n); returns how many. */
-size_t merge_piece(const struct merges *m, struct merge_work *w, const char *s, size_t n, int *out);
+size_t merge_piece(const struct merges *m, struct merge_work *w, const char *s, size_t n,
+                   int *out);
 void merge_work_free(struct merge_work *w);
 #endif

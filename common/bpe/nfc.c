@@ -2,9 +2,9 @@
  * nfc - canonical composition through utf8proc, gated to Unicode 9.0
  *
  * Text is cut before each "safe" character: a starter that NFC neither changes nor joins to
- * the left.  Only stretches that hold an unsafe character go through decomposition, ordering
- * and composition; utf8proc never sees a code point newer than 9.0, and what it knows of the
- * older ones is frozen by Unicode's stability policy.
+ * the left.  Only stretches that hold an unsafe character go through decomposition,
+ * ordering and composition; utf8proc never sees a code point newer than 9.0, and what it
+ * knows of the older ones is frozen by Unicode's stability policy.
  */
 #include <string.h>
 #include <utf8proc.h>
@@ -12,7 +12,7 @@
 #include "common/bpe/chars.h"
 #include "common/bpe/nfc.h"
 
-/* No byte of U+0300, the first unsafe character, or beyond it is below 0xCC at its start. */
+/* U+0300, the first unsafe character, and all beyond it begin with a byte from 0xCC on. */
 enum { FIRST_UNSAFE = 0xCC, DECOMPOSED = 4, CLASSES = 256 };
 
 static int
@@ -70,13 +70,13 @@ decompose(struct nfc *w, const char *s, size_t n)
     size_t points = 0;
     uint32_t length;
 
-    /* At most 4 points a character, which only one of 3 bytes has; 2 bytes give at most 2. */
+    /* At most 4 points a character, which only 3 bytes have; 2 bytes give at most 2. */
     room(w, mem_add(mem_mul(n, 2), DECOMPOSED));
     for (size_t i = 0; i < n; i += length) {
         int32_t c = (int32_t)char_read(s + i, &length);
         int bound = 0;
-        points += (size_t)utf8proc_decompose_char(c, w->point + points, DECOMPOSED,
-                                                  UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &bound);
+        points += (size_t)utf8proc_decompose_char(
+            c, w->point + points, DECOMPOSED, UTF8PROC_DECOMPOSE | UTF8PROC_STABLE, &bound);
     }
     for (size_t i = 0; i < points; i++)
         w->class[i] = (unsigned char)utf8proc_get_property(w->point[i])->combining_class;

@@ -1,8 +1,8 @@
 #ifndef BPE_NFC_H
 #define BPE_NFC_H
 /*
- * nfc - Normalization Form C of Unicode 9.0 (UAX #15), linear in the text but for the sorting
- * of a run of marks, which is n log n at worst.
+ * nfc - Normalization Form C of Unicode 9.0 (UAX #15), linear in the text but for the
+ * sorting of a run of marks, which is n log n at worst.
  *
  * A code point newer than 9.0 is left alone: no decomposition, no combining class, no
  * composition.  Runs of combining marks may be of any length.
@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 struct buf;
-struct nfc {               /* scratch, kept between calls: struct nfc w = {0}; ... nfc_free(&w) */
+struct nfc { /* scratch, kept between calls: struct nfc w = {0}; ... nfc_free(&w) */
     int32_t *point;
     unsigned char *class;
     int32_t *sorted;

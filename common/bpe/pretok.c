@@ -88,5 +88,7 @@ pretok_fn *
 pretok_find(int pattern)
 {
     static pretok_fn *const scanner[] = { [PATTERN_GPT2] = gpt2 };
-    return pattern >= 0 && pattern < (int)(sizeof scanner / sizeof *scanner) ? scanner[pattern] : NULL;
+    return pattern >= 0 && pattern < (int)(sizeof scanner / sizeof *scanner)
+               ? scanner[pattern]
+               : NULL;
 }

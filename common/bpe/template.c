@@ -59,7 +59,8 @@ template_add(const struct tokenizer *t, int special, const int *a, size_t na, co
 
     for (int i = 0; i < n; i++) {
         const int *from = part[i].kind == 0 ? a : part[i].kind == 1 ? b : &part[i].id;
-        const size_t count = part[i].kind == 0 ? na : part[i].kind == 1 ? nb : special ? 1 : 0;
+        const size_t counts[] = { na, nb, special ? 1 : 0 };
+        const size_t count = counts[part[i].kind];
         if (count)
             memcpy(to, from, count * sizeof *to);
         to += count;

@@ -20,6 +20,6 @@ int template_truncate(enum truncation how, size_t most, size_t *a, size_t *b);
  * Appends a[0..na), and b[0..nb) when b is not NULL, as the template lays them out;
  * special 0: without the special tokens, in the template's order still.
  */
-void template_add(const struct tokenizer *t, int special, const int *a, size_t na, const int *b,
-                  size_t nb, struct ids *out);
+void template_add(const struct tokenizer *t, int special, const int *a, size_t na,
+                  const int *b, size_t nb, struct ids *out);
 #endif

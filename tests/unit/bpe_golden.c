@@ -1,6 +1,6 @@
 /*
- * bpe_golden - ids and text equal to the reference's: the toy tokenizer of examples/mini with
- * its committed vectors, and the real one with the shared references where they are.
+ * bpe_golden - ids and text equal to the reference's: the toy tokenizer of examples/mini
+ * with its committed vectors, and the real one with the shared references where they are.
  * Pairs and truncation strategies are checked here only: bpe-tok encodes single texts.
  */
 #include <setjmp.h>
@@ -46,7 +46,8 @@ fixture_new(char *model, char *golden)
 static int
 mini(void **state)
 {
-    *state = fixture_new(mem_strdup("examples/mini"), mem_strdup("tests/golden/mini-tokenizer"));
+    *state =
+        fixture_new(mem_strdup("examples/mini"), mem_strdup("tests/golden/mini-tokenizer"));
     return 0;
 }
 
@@ -143,9 +144,10 @@ get_int(struct json_value object, const char *key, int64_t missing)
 static void
 same(const struct fixture *f, const struct ids *got, const struct ids *want)
 {
-    if (got->n != want->n || (want->n && memcmp(got->p, want->p, want->n * sizeof *want->p)))
-        fail_msg("line %ld of %s: %zu ids differ from the %zu wanted", (long)f->lines.row + 1,
-                 source_name(f->lines.in), got->n, want->n);
+    if (got->n != want->n ||
+        (want->n && memcmp(got->p, want->p, want->n * sizeof *want->p)))
+        fail_msg("line %ld of %s: %zu ids differ from the %zu wanted",
+                 (long)f->lines.row + 1, source_name(f->lines.in), got->n, want->n);
 }
 
 static void
@@ -170,13 +172,15 @@ vectors(void **state)
         all = f->ids.n;
         room = most - template_specials(&f->tokenizer, 0);
         f->special.n = 0;
-        template_add(&f->tokenizer, 1, f->ids.p, all < room ? all : room, NULL, 0, &f->special);
+        template_add(&f->tokenizer, 1, f->ids.p, all < room ? all : room, NULL, 0,
+                     &f->special);
         f->ids.n = all < most ? all : most;
         get_ids(v, "ids", &f->want);
         same(f, &f->ids, &f->want);
         get_ids(v, "special_ids", &f->want);
         same(f, &f->special, &f->want);
-        for (size_t limit = 0; limit < f->ids.n && limit < 40; limit++) { /* an early stop changes none */
+        /* an early stop changes none */
+        for (size_t limit = 0; limit < f->ids.n && limit < 40; limit++) {
             f->a.n = 0;
             encode_text(f->encoder, s, n, limit, &f->a);
             assert_true(f->a.n > limit && f->a.n <= all);
@@ -243,9 +247,11 @@ pair(struct fixture *f, struct json_value v)
     int64_t most = get_int(v, "max_length", -1);
     if (most >= 0) {
         enum truncation t = !strcmp(how, "longest_first") ? TRUNCATE_LONGEST_FIRST
-                            : !strcmp(how, "only_first") ? TRUNCATE_ONLY_FIRST : TRUNCATE_ONLY_SECOND;
-        int ok = template_truncate(t, (size_t)most - (special ? template_specials(&f->tokenizer, 1) : 0),
-                                   &na, &nb);
+                            : !strcmp(how, "only_first")  ? TRUNCATE_ONLY_FIRST
+                                                          : TRUNCATE_ONLY_SECOND;
+        int ok = template_truncate(
+            t, (size_t)most - (special ? template_specials(&f->tokenizer, 1) : 0), &na,
+            &nb);
         assert_int_equal(ok, !json_get(v, "error", &x));
         if (!ok)
             return;
@@ -290,9 +296,12 @@ main(void)
         { "pairs of the real tokenizer", pairs, real, done, NULL },
     };
     if (!have_shared()) {
-        tests[3] = (struct CMUnitTest){ "vectors of the real tokenizer" SKIP, absent, NULL, NULL, NULL };
-        tests[4] = (struct CMUnitTest){ "decode of the real tokenizer" SKIP, absent, NULL, NULL, NULL };
-        tests[5] = (struct CMUnitTest){ "pairs of the real tokenizer" SKIP, absent, NULL, NULL, NULL };
+        tests[3] = (struct CMUnitTest){ "vectors of the real tokenizer" SKIP, absent, NULL,
+                                        NULL, NULL };
+        tests[4] = (struct CMUnitTest){ "decode of the real tokenizer" SKIP, absent, NULL,
+                                        NULL, NULL };
+        tests[5] = (struct CMUnitTest){ "pairs of the real tokenizer" SKIP, absent, NULL,
+                                        NULL, NULL };
     }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
