@@ -280,10 +280,30 @@ failed(struct stream_in *s)
     return WIRE_BAD;
 }
 
+/* A dtype nobody knows may be ignored, but not in a tensor that the page gives a meaning. */
+static int
+check_foreign(struct stream_in *s)
+{
+    static const char *const known[] = { "input_ids", "cu_seqlens", "row",    "labels",
+                                         "truncated", "window",     "pooled", "final_hidden",
+                                         "logits",    "scores" };
+    for (int i = s->r.tensors; i < s->r.tensors + s->r.foreign; i++) {
+        const char *name = s->r.tensor[i].name;
+        int needed = !strncmp(name, "hidden.", 7) || !strncmp(name, "keep.", 5);
+        for (size_t k = 0; k < sizeof known / sizeof *known; k++)
+            needed |= !strcmp(name, known[k]);
+        if (needed)
+            return bad(s, "tensor '%.100s' has a dtype this program does not know", name);
+    }
+    return WIRE_DATA;
+}
+
 static int
 data(struct stream_in *s, const char *kind)
 {
     char name[50];
+    if (check_foreign(s) < 0)
+        return WIRE_BAD;
     s->records++;
     s->number++;
     if (!s->kinds || !strcmp(kind, record_meta(&s->head, "schema")))
