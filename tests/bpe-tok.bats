@@ -79,7 +79,13 @@ bad() {
     [ "$stderr" = "bpe-tok: in.jsonl:2: label is not an array of names, as --task multi wants" ]
     printf '{"prompt":"fine","label":0.5}\n{"prompt":"a"}\n' > in.jsonl
     run -3 --separate-stderr bpe-tok -m "$M" in.jsonl
-    [ "$stderr" = "bpe-tok: in.jsonl:2: no label, but the lines before have one (regression)" ]
+    [ "$stderr" = "bpe-tok: in.jsonl:2: no label, but the lines before have one" ]
+    printf '{"prompt":"fine"}\n{"prompt":"a","label":0.5}\n' > in.jsonl
+    run -3 --separate-stderr bpe-tok -m "$M" --task regression in.jsonl
+    [ "$stderr" = "bpe-tok: in.jsonl:2: a label, but the lines before have none" ]
+    printf '{"prompt":"fine","label":["a"]}\n{"prompt":"a"}\n' > in.jsonl
+    run -3 --separate-stderr bpe-tok -m "$M" --labels a,b in.jsonl
+    [ "$stderr" = "bpe-tok: in.jsonl:2: no label, but the lines before have one" ]
 }
 
 @test "lone surrogates, invalid UTF-8, duplicate keys, broken JSON, raw controls: status 3" {
@@ -265,6 +271,8 @@ END
     [ "$stderr" = "bpe-tok: option --labels: 'a' is there twice; try --help" ]
     run -2 --separate-stderr bpe-tok -m "$M" --keep a,,b
     [[ $stderr == *"option --keep"* ]]
+    run -2 --separate-stderr bpe-tok -m "$M" --keep a,b,a
+    [ "$stderr" = "bpe-tok: option --keep: 'a' is there twice; try --help" ]
 }
 
 @test "full disk, closed reader, missing file, empty input" {

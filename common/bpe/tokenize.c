@@ -95,7 +95,11 @@ open_keeps(struct tokenize *z)
         const size_t n = strcspn(p, ",");
         if (z->keeps == KEEPS || !n || n > sizeof z->keep[0].name - 8)
             die_usage("option --keep: too many, empty or too long field names in '%s'", z->o->keep);
-        snprintf(z->keep[z->keeps++].name, sizeof z->keep[0].name, "keep.%.*s", (int)n, p);
+        snprintf(z->keep[z->keeps].name, sizeof z->keep[0].name, "keep.%.*s", (int)n, p);
+        for (int k = 0; k < z->keeps; k++)
+            if (!strcmp(z->keep[k].name, z->keep[z->keeps].name))
+                die_usage("option --keep: '%.*s' is there twice", (int)n, p);
+        z->keeps++;
         p += n;
     }
 }
@@ -249,10 +253,9 @@ add(struct tokenize *z, const struct line *line)
         return "text longer than 4 MiB";
     if (line->labelled && (why = label_read(&z->labels, line->label, &given, &id, &value, z->hot, z->why)))
         return why;
-    if (!given && z->labels.task == TASK_REGRESSION && z->labelled)
-        return "no label, but the lines before have one (regression)";
-    if (!given && z->labels.task == TASK_MULTI)
-        memset(z->hot, 0, (size_t)z->labels.n * sizeof *z->hot);
+    /* only classes have a value that means "none": sets and numbers are all there or none is */
+    if (z->labels.task != TASK_SINGLE && z->n && given != z->labelled)
+        return given ? "a label, but the lines before have none" : "no label, but the lines before have one";
     z->ids.n = z->whole.n = 0;
     encode_text(z->encoder, line->text, line->n, most, &z->ids);
     const unsigned char cut = z->ids.n > most;
