@@ -30,6 +30,7 @@ main(int argc, char **argv)
     struct infer *f = infer_open(&o);
     if (print) {
         infer_print(f);
+        infer_close(f);
         stdout_close();
         return EXIT_OK;
     }
