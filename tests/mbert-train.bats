@@ -154,12 +154,23 @@ refuse() {
     refuse 2 "'shards' is not a model directory" -m mini --init random -o shards --force --train few.st.zst
     refuse 3 "no row has a label: nothing to learn from" -m mini --init random -o out --train prompts.st.zst
     bpe-tok -m mini < /dev/null > none
+    mkdir bare && cp mini/tokenizer.json bare
+    printf '%s\n' '{"prompt":"a","label":0}' '{"prompt":"b","label":1}' | bpe-tok -m bare > n
     refuse 3 "no rows: nothing to learn from" -m mini --init random -o out --train none
     head -c 500 few.st.zst > cut
     refuse 3 "truncated" -m mini --init random -o out --train cut
     printf '%s\n' '{"prompt":"a","label":0}' | bpe-tok -m mini --labels x,y > other
     refuse 3 "has the labels x,y" -m mini --init random -o out --train few.st.zst --eval other
     refuse 4 "" -m mini -o out --train few.st.zst
+    refuse 2 "option --labels: an empty name in 'x,'" -m mini --init random -o out --train n --labels x,
+    refuse 3 "two classes are named 'x'" -m mini --init random -o out --train n --labels x,x
+    cp -R mini changed && sed -i 's/"lstrip": true/"lstrip": false/' changed/tokenizer.json
+    run -1 cmp mini/tokenizer.json changed/tokenizer.json
+    refuse 3 "but 'changed/tokenizer.json' is" -m changed --init random -o out --train few.st.zst
+    cp -R mini small && sed -i 's/"vocab_size": 3456/"vocab_size": 300/' small/config.json
+    refuse 3 "'few.st.zst' was made with a vocabulary of" -m small --init random -o out --train few.st.zst
+    cp -R mini short && sed -i 's/_position_embeddings": 512/_position_embeddings": 4/' short/config.json
+    refuse 3 "tokens" -m short --init random -o out --train few.st.zst
     refuse 3 "is not finite (a lower --lr may help); nothing was saved" -m mini --init random -o out --train train.st.zst --lr 10 \
         --max-grad-norm 0 --weight-decay 10 --epochs 200 --schedule constant
 }
@@ -174,13 +185,46 @@ refuse() {
     [ -z "$(ls -d out.* 2> /dev/null)" ]
 }
 
-@test "SIGTERM ends the run and leaves nothing" {
-    mbert-train -q -m mini --init random -o out --train train.st.zst --epochs 1000 & pid=$!
-    for _ in 1 2 3 4 5 6 7 8 9 10; do [ ! -s "out.tmp.$pid/log.jsonl" ] || break; sleep 0.3; done
+# until COMMAND...: true once the command is, within five seconds
+until_true() {
+    local i
+    for ((i = 0; i < 50; i++)); do ! "$@" || return 0; sleep 0.1; done
+    return 1
+}
+
+@test "a signal ends the run at once and leaves nothing" {
+    mbert-train -q -m mini --init random -o out --train train.st.zst --epochs 1000 --log-every 1 & pid=$!
+    until_true test -s "out.tmp.$pid/log.jsonl"
     kill -TERM $pid
-    wait $pid || status=$?
+    status=0; wait $pid || status=$?
     [ "$status" = 143 ]
-    [ ! -e out ] && [ -z "$(ls -d out.tmp.* 2> /dev/null)" ]
+    [ -z "$(ls -d out*)" ]
+    # also one that still waits for its input
+    mkfifo fifo
+    sleep 30 > fifo & sleeper=$!
+    mbert-train -q -m mini --init random -o out --train fifo & pid=$!
+    until_true test -e "out.tmp.$pid/log.jsonl"
+    kill -HUP $pid
+    status=0; wait $pid || status=$?
+    kill $sleeper
+    [ "$status" = 129 ]
+    [ -z "$(ls -d out*)" ]
+}
+
+@test "a stderr that nobody reads does not end the run" {
+    mbert-train -m mini --init random -o out --train few.st.zst --epochs 2 --eval few.st.zst 2> >(true)
+    [ -f out/model.safetensors ]
+}
+
+@test "dropout: other bytes, the same for 1 and 2 threads" {
+    cp -R mini dropping
+    sed -i -E 's/(attention|embedding|mlp|classifier)_dropout": 0.0/\1_dropout": 0.1/' dropping/config.json
+    train -o a
+    train -o b -m dropping --threads 1
+    train -o c -m dropping --threads 2
+    cmp b/model.safetensors c/model.safetensors
+    run -1 cmp a/model.safetensors b/model.safetensors
+    grep -q '"mlp_dropout": 0.1' b/config.json
 }
 
 @test "a full disk under OUT is status 4, nothing half written" {
@@ -193,7 +237,14 @@ refuse() {
     "$py" -c 'import torch, transformers' 2> /dev/null || skip "no python3 with torch and transformers (MBERT_TRANSFORMERS names one)"
     train -o random
     mbert-train -q -m guard --train few.st.zst --epochs 1 -o tuned
-    for d in random tuned; do
+    dirs="random tuned"
+    if [ -f "$SHARED/tools/make-model.py" ]; then # the usual start
+        python3 "$SHARED/tools/make-model.py" --config mini/config.json --head mlm mlm > /dev/null
+        cp mini/tokenizer.json mlm
+        mbert-train -q -m mlm --train few.st.zst --epochs 1 -o from-mlm
+        dirs+=" from-mlm"
+    fi
+    for d in $dirs; do
         mbert-fwd -m $d --emit logits test.st.zst | tens cat --json > z.jsonl
         tens cat --json test.st.zst > ids.jsonl
         "$py" "$ROOT/tests/transformers_load.py" $d ids.jsonl z.jsonl

@@ -8,14 +8,14 @@
 #include <unistd.h>
 #include "common/base/progress.h"
 
-enum { FILES = 16, PATH_BYTES = 4096 };
+enum { FILES = 24, PATH_BYTES = 4096 };
 
 const char *argv0 = "?";
 int quiet;
 
 /*
  * The one private list of the house.  Temporary paths are kept as bytes, not pointers, so
- * that the signal handler needs nothing but unlink(2).
+ * that the signal handler needs nothing but unlink(2) and rmdir(2).
  */
 static struct {
     struct { die_hook_fn *fn; void *arg; } hook[DIE_HOOKS];
@@ -31,6 +31,9 @@ unlink_all(void)
     for (int i = 0; i < FILES; i++)
         if (leave.used[i])
             unlink(leave.path[i]);
+    for (int i = 0; i < FILES; i++) /* a directory goes when the files in it are gone */
+        if (leave.used[i])
+            rmdir(leave.path[i]);
 }
 
 static void

@@ -5,7 +5,7 @@
 #include "common/base/die.h"
 #include "common/mbert/feed.h"
 
-enum { BUDGET = 65536, IGNORED = -100 };
+enum { BUDGET = 65536, IGNORED = -100, UNIQUE = 10000 /* names: n^2 beyond is not worth it */ };
 
 static int64_t *
 starts(const struct examples *e)
@@ -175,6 +175,11 @@ examples_names(struct examples *e, const char *list)
             e->label[e->label_n] = mem_printf("LABEL_%d", e->label_n);
         warn("'%s' names no labels: LABEL_0 to LABEL_%d (use --labels)", e->name, want - 1);
     }
+    /* label2id could not tell them apart */
+    for (int i = 1; i < e->label_n; i++)
+        for (int k = 0; k < i && e->label_n <= UNIQUE; k++)
+            if (!strcmp(e->label[i], e->label[k]))
+                die_data("'%s': two classes are named '%s' (use --labels)", e->name, e->label[i]);
     if (e->problem == PROBLEM_SINGLE ? e->label_n < want : e->label_n != want)
         die_data("'%s' has labels for %d classes, but there are %d names (use --labels)", e->name, want, e->label_n);
 }

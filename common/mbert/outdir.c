@@ -2,6 +2,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,25 +22,35 @@ static const char *const tokenizer_files[] = {
     "vocab.json", "merges.txt", "chat_template.jinja",
 };
 
-/* Removes a directory of plain files; errors are ignored: it is a best effort at death too. */
+/* Everything that is ever written, so that a death at any moment can take it away. */
 static void
-remove_flat(const char *dir)
+each_file(const struct outdir *d, void (*fn)(const char *path))
 {
-    DIR *d = opendir(dir);
-    if (!d)
-        return;
-    for (struct dirent *e; (e = readdir(d));)
-        unlinkat(dirfd(d), e->d_name, 0);
-    closedir(d);
-    rmdir(dir);
+    static const char *const own[] = { "log.jsonl", "config.json", "model.safetensors" };
+    char *path;
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        fn(path = outdir_path(d, own[i]));
+        mem_free(path);
+    }
+    for (size_t i = 0; i < sizeof tokenizer_files / sizeof *tokenizer_files; i++) {
+        fn(path = outdir_path(d, tokenizer_files[i]));
+        mem_free(path);
+    }
+    fn(d->beside);
 }
 
+/* Removes what was replaced: a directory of plain files. */
 static void
-on_death(void *arg, int status, const char *message)
+remove_flat(const struct outdir *d)
 {
-    const struct outdir *d = arg;
-    (void)status, (void)message;
-    remove_flat(d->beside);
+    DIR *dir = opendir(d->beside);
+    if (!dir)
+        return;
+    for (struct dirent *e; (e = readdir(dir));)
+        unlinkat(dirfd(dir), e->d_name, 0);
+    closedir(dir);
+    if (rmdir(d->beside))
+        warn("'%s' held directories: they are in '%s'", d->out, d->beside);
 }
 
 /* Files in dir, -1 when there is no such directory. */
@@ -76,7 +88,7 @@ outdir_open(const char *out, int force)
     d->beside = mem_printf("%s.tmp.%ld", d->out, (long)getpid());
     if (mkdir(d->beside, 0777))
         die_sys("can't create '%s'", d->beside);
-    die_hook(on_death, d);
+    each_file(d, die_unlink);
     char *log = outdir_path(d, "log.jsonl");
     d->log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (d->log < 0)
@@ -132,6 +144,16 @@ outdir_copy_tokenizer(struct outdir *d, const char *from)
         copy(d, from, tokenizer_files[i]);
 }
 
+static void
+check_finite(const char *name, const float *p, size_t n)
+{
+    int bad = 0;
+    for (size_t i = 0; i < n; i++)
+        bad |= !isfinite(p[i]);
+    if (bad)
+        die_data("tensor '%s' is not finite after the last step (a lower --lr may help); nothing was saved", name);
+}
+
 void
 outdir_save(struct outdir *d, const struct ops *be, struct ctx *c, const struct entry *table, int n)
 {
@@ -145,6 +167,7 @@ outdir_save(struct outdir *d, const struct ops *be, struct ctx *c, const struct 
         const size_t bytes = mem_mul(mem_mul((size_t)e->rows, (size_t)e->cols), sizeof(float));
         host[i] = mem_alloc(bytes);
         be->download(c, host[i], e->at->p, bytes);
+        check_finite(e->name, host[i], bytes / sizeof(float));
         if (e->vector)
             image_1d(&b, e->name, F32, e->cols, host[i]);
         else
@@ -158,39 +181,58 @@ outdir_save(struct outdir *d, const struct ops *be, struct ctx *c, const struct 
     mem_free(path);
 }
 
+/* A name is on disk only when the directory that holds it is. */
 static void
-release(struct outdir *d)
+sync_directory(const char *path)
 {
-    die_unhook(on_death, d);
-    close(d->log);
-    mem_free(d->out);
-    mem_free(d->beside);
-    mem_free(d);
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd))
+        die_sys("can't write '%s'", path);
+    close(fd);
+}
+
+/* OUT becomes the new directory; the old one, if any, is then at beside, or nowhere. */
+static void
+swap(struct outdir *d)
+{
+    if (!d->replaces) {
+        if (rename(d->beside, d->out))
+            die_sys("can't rename '%s' to '%s'", d->beside, d->out);
+        return;
+    }
+    if (!renameat2(AT_FDCWD, d->beside, AT_FDCWD, d->out, RENAME_EXCHANGE))
+        return;
+    /* a file system that cannot exchange: for a moment there is no OUT */
+    char *old = mem_printf("%s.old.%ld", d->out, (long)getpid());
+    if (rename(d->out, old))
+        die_sys("can't move '%s' aside", d->out);
+    if (rename(d->beside, d->out))
+        die_sys("can't rename '%s' to '%s'; the old one is '%s'", d->beside, d->out, old);
+    if (rename(old, d->beside))
+        die_sys("can't rename '%s'", old);
+    mem_free(old);
 }
 
 void
 outdir_commit(struct outdir *d)
 {
-    char *old = mem_printf("%s.old.%ld", d->out, (long)getpid());
+    char *slash = strrchr(d->out, '/'), *parent;
+    sigset_t all, before;
     if (fsync(d->log))
         die_sys("can't write '%s/log.jsonl'", d->beside);
-    const int fd = open(d->beside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd))
-        die_sys("can't write '%s'", d->beside);
-    close(fd);
-    if (d->replaces && rename(d->out, old))
-        die_sys("can't move '%s' aside", d->out);
-    if (rename(d->beside, d->out))
-        die_sys("can't rename '%s' to '%s'", d->beside, d->out);
+    sync_directory(d->beside);
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    swap(d);
+    each_file(d, die_keep);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    parent = slash ? mem_strndup(d->out, slash == d->out ? 1 : (size_t)(slash - d->out)) : mem_strdup(".");
+    sync_directory(parent);
     if (d->replaces)
-        remove_flat(old);
-    mem_free(old);
-    release(d);
-}
-
-void
-outdir_abandon(struct outdir *d)
-{
-    remove_flat(d->beside);
-    release(d);
+        remove_flat(d);
+    close(d->log);
+    mem_free(parent);
+    mem_free(d->out);
+    mem_free(d->beside);
+    mem_free(d);
 }

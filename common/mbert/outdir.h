@@ -2,7 +2,7 @@
 #define MBERT_OUTDIR_H
 /*
  * outdir - a model directory written as one: made beside as OUT.tmp.PID, renamed to OUT when
- * complete.  A process that dies leaves neither.
+ * complete.  A process that dies, by a verb or by a signal, leaves neither.
  */
 #include "common/mbert/params.h"
 struct outdir;
@@ -15,8 +15,10 @@ char *outdir_path(const struct outdir *d, const char *file); /* a fresh string *
 void outdir_log(struct outdir *d, const char *text, size_t n); /* appends to log.jsonl, at once */
 /* Tokenizer files of `from` (tokenizer.json, tokenizer_config.json, ...), those that exist. */
 void outdir_copy_tokenizer(struct outdir *d, const char *from);
-/* model.safetensors from the table's matrices (device memory), F32, format pt. */
+/*
+ * model.safetensors from the table's matrices (device memory), F32, format pt.  A value that
+ * is not finite: die_data naming the tensor.
+ */
 void outdir_save(struct outdir *d, const struct ops *be, struct ctx *c, const struct entry *table, int n);
 void outdir_commit(struct outdir *d);  /* fsync, rename, free */
-void outdir_abandon(struct outdir *d); /* remove what was written, free */
 #endif

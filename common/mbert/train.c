@@ -26,7 +26,6 @@ struct run {
     double since, loss_sum;      /* of the current log record */
     int64_t tokens_since, steps_since;
     double begun;
-    int signal;
 };
 
 /* ---- micro-batches --------------------------------------------------------------------- */
@@ -163,6 +162,8 @@ evaluate(struct run *r, int epoch)
         tally_batch(r, &y, B);
         at += B;
     }
+    if (!isfinite(loss))
+        die_data("epoch %d: the eval loss is not finite (a lower --lr may help); nothing was saved", epoch);
     report(r, &y, epoch, loss / (double)e->n);
     for (int k = 0; k < y.n; k++)
         counts_free(&y.counts[k]);
@@ -170,16 +171,6 @@ evaluate(struct run *r, int epoch)
 }
 
 /* ---- the run --------------------------------------------------------------------------- */
-/* SIGINT and SIGTERM are blocked; one that waits ends the run between micro-batches. */
-static int
-stopped(struct run *r)
-{
-    sigset_t waiting;
-    sigpending(&waiting);
-    r->signal = sigismember(&waiting, SIGINT) ? SIGINT : sigismember(&waiting, SIGTERM) ? SIGTERM : 0;
-    return r->signal;
-}
-
 static void
 one_step(struct run *r, int64_t from, int64_t end)
 {
@@ -189,8 +180,6 @@ one_step(struct run *r, int64_t from, int64_t end)
     const int drop = has_dropout(&r->t.m.cfg);
     double norm;
     for (int64_t at = from; at < end;) {
-        if (stopped(r))
-            return;
         const int B = gather(r, &r->train, r->order, at, end);
         const uint64_t key = drop ? rng_key((uint64_t)o->seed, DROPOUT, (uint64_t)r->micros) | 1 : 0;
         trainer_add(&r->t, (const int *)(const void *)r->ids.p, (const int *)(const void *)r->cu.p, B, r->labels.p,
@@ -215,11 +204,8 @@ all_epochs(struct run *r)
     r->begun = r->since = progress_clock();
     for (int epoch = 0; epoch < r->o->epochs; epoch++) {
         rng_permute(r->order, (size_t)n, rng_key((uint64_t)r->o->seed, ORDER, (uint64_t)epoch));
-        for (int64_t at = 0; at < n; at += batch) {
+        for (int64_t at = 0; at < n; at += batch)
             one_step(r, at, at + batch < n ? at + batch : n);
-            if (r->signal)
-                return;
-        }
         evaluate(r, epoch + 1);
     }
     progress_clear();
@@ -292,28 +278,14 @@ close_run(struct run *r)
     mem_free(r);
 }
 
-int
+void
 train_run(const struct train_options *o)
 {
     struct run *r = mem_zalloc(1, sizeof *r);
-    sigset_t stop, before;
     r->o = o;
-    signal(SIGPIPE, SIG_IGN);
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGINT);
-    sigaddset(&stop, SIGTERM);
-    sigprocmask(SIG_BLOCK, &stop, &before);
+    signal(SIGPIPE, SIG_IGN); /* a closed stderr must not end hours of work */
     open_run(r);
     all_epochs(r);
-    const int sig = r->signal;
-    if (sig) {
-        progress_clear();
-        outdir_abandon(r->out);
-    } else
-        save(r);
+    save(r);
     close_run(r);
-    if (sig)
-        signal(sig, SIG_DFL);
-    sigprocmask(SIG_SETMASK, &before, NULL); /* a waiting signal ends the process here */
-    return sig;
 }

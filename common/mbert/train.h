@@ -17,6 +17,6 @@ struct train_options {
     double lr, decay, warmup, max_norm;    /* warmup: share of the steps */
     int64_t seed;
 };
-/* 0, or the signal that stopped the run: nothing was left behind, the caller raises it. */
-int train_run(const struct train_options *o);
+/* Dies of what is wrong with options, stream or model; then, or at a signal, nothing is left behind. */
+void train_run(const struct train_options *o);
 #endif

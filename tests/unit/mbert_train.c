@@ -104,8 +104,17 @@ copies(const struct trainer *t)
     return p;
 }
 
+/* The larger; NaN stays. */
+static void
+keep_worst(double *worst, double d)
+{
+    if (!(d <= *worst) && !isnan(*worst))
+        *worst = d;
+}
+
+/* with_updates: the case stores final_param.*, so that they must have been compared. */
 static int
-run(const char *dir)
+run(const char *dir, int with_updates)
 {
     const struct ops *be = ops_find("cpu");
     struct ctx *c = be->open(2);
@@ -125,8 +134,8 @@ run(const char *dir)
         const struct adam a = { lr, .9, .999, 1e-8, .01, 1, s + 1 };
         add_part(t, safetensors_record(in), s % PARTS);
         const double loss = trainer_step(t, &a, &norm);
-        loss_error = fmax(loss_error, fabs(loss / losses[s] - 1));
-        norm_error = fmax(norm_error, fabs(norm / norms[s] - 1));
+        keep_worst(&loss_error, fabs(loss / losses[s] - 1));
+        keep_worst(&norm_error, fabs(norm / norms[s] - 1));
     }
     const double update = updates(t, expected, (const float *const *)start);
     printf("# loss %.2e, gradient norm %.2e relative; updates NMSE %.2e\n", loss_error, norm_error, update);
@@ -138,7 +147,7 @@ run(const char *dir)
     safetensors_close(in);
     safetensors_close(out);
     mem_free(t);
-    return loss_error <= 1e-5 && norm_error <= 2.5e-5 && update <= 1e-6;
+    return loss_error <= 1e-5 && norm_error <= 2.5e-5 && update <= 1e-6 && (update >= 0 || !with_updates);
 }
 
 int
@@ -160,7 +169,7 @@ main(void)
         if (!there)
             printf("ok %d - %s # SKIP %s\n", i + 1, cases[i], line);
         else {
-            const int ok = run(line);
+            const int ok = run(line, strcmp(cases[i], "pipeline") != 0);
             failed += !ok;
             printf("%sok %d - twelve steps of %s\n", ok ? "" : "not ", i + 1, cases[i]);
         }
