@@ -38,6 +38,21 @@ batch() { tens wrap --kind batch "$1/inputs.safetensors"; }
     tens cmp --atol 1e-5 a b
 }
 
+@test "a long tokens record is cut, and labels and kept fields are cut with it" {
+    for i in 1 2 3; do cat train.jsonl; done > t.jsonl
+    bpe-tok -m guard --labels safe,unsafe --keep source --max-length 60 t.jsonl > t
+    [ "$(tens count --json t | sed 's/.*"records":\([0-9]*\).*/\1/')" = 2 ]
+    mbert-fwd -m guard t > a
+    [ "$(tens count --json a | sed 's/.*"records":\([0-9]*\).*/\1/')" -gt 3 ]
+    pack-batch --tokens 1000000 t | mbert-fwd -m guard > b
+    tens cmp --atol 1e-5 a b
+    clf-head -m guard a | sed 's/"score.*"gold"/"gold"/' > a.jsonl
+    clf-head -m guard b | sed 's/"score.*"gold"/"gold"/' | cmp - a.jsonl
+    [ "$(wc -l < a.jsonl)" = 1200 ]
+    [ "$(sed -n 777p a.jsonl | grep -o '"source":.*' | tr -d ' }')" = \
+      "$(sed -n 777p t.jsonl | grep -o '"source":.*' | tr -d ' }')" ]
+}
+
 @test "pooling and normalize, against the reference" {
     need_numpy
     batch "$G/embed-noprefix" > b
@@ -97,21 +112,76 @@ model() { rm -rf m; cp -R guard m; sed -i "$1" m/config.json; }
     refuse "" -m m test.st.zst
 }
 
-@test "weights that are refused, naming tensor and file" {
-    need_command python3
-    edit() {
-        rm -rf m; cp -R guard m
-        python3 - "$1" <<'END'
-import json, sys
+# edit PYTHON [DIR]: guard (or DIR) with its weights changed, as m/: h is the header, d the data, cast(t, d, code)
+# a tensor's bytes in another type (struct's code), pad what the header's length is a multiple of
+edit() {
+    rm -rf m; cp -R "${2-guard}" m
+    python3 - "$1" <<'END'
+import json, struct, sys
 b = open("m/model.safetensors", "rb").read()
 n = int.from_bytes(b[:8], "little")
 h, d = json.loads(b[8:8 + n]), b[8 + n:]
+meta, pad = h.pop("__metadata__", {}), 8
+def cast(code):
+    global d
+    out = b""
+    for t in sorted(h.values(), key=lambda t: t["data_offsets"]):
+        f = struct.unpack("<%df" % ((t["data_offsets"][1] - t["data_offsets"][0]) // 4), d[slice(*t["data_offsets"])])
+        raw = b"".join(struct.pack("<f", x)[2:] for x in f) if code == "b" else struct.pack("<%d%s" % (len(f), code), *f)
+        t["dtype"] = {"b": "BF16", "e": "F16", "d": "F64"}[code]
+        t["data_offsets"] = [len(out), len(out) + len(raw)]
+        out += raw
+    d = out
 exec(sys.argv[1])
 t = json.dumps(h).encode()
-t += b" " * (-len(t) % 8)
+t += b" " * (-len(t) % pad)
 open("m/model.safetensors", "wb").write(len(t).to_bytes(8, "little") + t + d)
 END
-    }
+}
+
+@test "weights in other types, at odd places, under other names" {
+    need_command python3
+    pack-batch test.st.zst > b
+    mbert-fwd -m guard --emit logits b > want
+    edit 'cast("d")'
+    mbert-fwd -m m --emit logits b | tens cmp --atol 0 - want
+    edit 'h["zz"] = {"dtype": "U8", "shape": [0], "data_offsets": [len(d), len(d)]}; t0 = json.dumps(h); pad = len(t0) + 1 if len(t0) % 2 == 0 else len(t0)'
+    [ $(( $(od -An -tu8 -N8 m/model.safetensors) % 2 )) = 1 ]
+    mbert-fwd -q -m m --emit logits b | tens cmp --atol 0 - want
+    edit 'h = {k.replace("model.", "", 1): v for k, v in h.items()}'
+    mbert-fwd -m m --emit logits b | tens cmp --atol 0 - want
+    edit 'cast("e")'
+    mbert-fwd -m m --emit logits b | tens cmp --atol 0.02 - want
+    edit 'cast("b")'
+    mbert-fwd -m m --emit logits b | tens cmp --atol 0.3 - want
+}
+
+@test "tensors that config.json does not explain are said" {
+    need_command python3
+    edit 'h["model.layers.1.attn.Wo.bias"] = {"dtype": "F32", "shape": [96], "data_offsets": [len(d), len(d) + 384]}; d += bytes(384)'
+    run -0 --separate-stderr sh -c 'mbert-fwd -m m test.st.zst > out'
+    [[ $stderr == *"1 tensor not in this model by config.json: ignored ('model.layers.1.attn.Wo.bias')"* ]]
+    run -0 --separate-stderr sh -c 'mbert-fwd -q -m m test.st.zst > out'
+    [ -z "$stderr" ]
+}
+
+@test "NaN or infinity in any weight is never a score" {
+    need_command python3
+    batch "$G/multilabel" > b
+    names=$(python3 -c '
+import json, sys
+b = open(sys.argv[1], "rb").read()
+print(*[k for k in json.loads(b[8:8 + int.from_bytes(b[:8], "little")]) if "_" != k[0] and "tok_emb" not in k])
+' "$G/multilabel/model.safetensors")
+    [ "$(wc -w <<< "$names")" = 17 ]
+    for n in $names; do
+        edit "o = h['$n']['data_offsets'][0]; d = d[:o] + b'\\0\\0\\xc0\\x7f' + d[o + 4:]" "$G/multilabel"
+        refuse "'logits' of 'm' is not finite (NaN or infinity)" -m m --emit logits b
+    done
+}
+
+@test "weights that are refused, naming tensor and file" {
+    need_command python3
     edit 'h["x"] = h.pop("model.final_norm.weight")'
     refuse "final_norm.weight" -m m test.st.zst
     edit 's = h["model.layers.1.attn.Wo.weight"]; s["shape"] = [48, 192]'
