@@ -79,7 +79,8 @@ flag(const struct load *l, const char *key, int missing)
 
 /* Index of the string at key in names[n]; `missing` when it is absent or null. */
 static int
-choice(const struct load *l, const char *key, struct json_value v, const char *const *names, int n)
+choice(const struct load *l, const char *key, struct json_value v, const char *const *names,
+       int n)
 {
     const char *s;
     size_t len;
@@ -119,10 +120,12 @@ read_shape(const struct load *l)
     c->positions = whole(l, "max_position_embeddings", 8192, 1, 65536);
     c->window = whole(l, "local_attention", 128, 2, 131072) / 2;
     if (c->hidden % c->heads)
-        bad(l, "num_attention_heads", "%d does not divide hidden_size %d", c->heads, c->hidden);
+        bad(l, "num_attention_heads", "%d does not divide hidden_size %d", c->heads,
+            c->hidden);
     c->head_size = c->hidden / c->heads;
     if (c->head_size % 2 || c->head_size > 128)
-        bad(l, "num_attention_heads", "%d heads of %d: a head's size must be even and at most 128", c->heads,
+        bad(l, "num_attention_heads",
+            "%d heads of %d: a head's size must be even and at most 128", c->heads,
             c->head_size);
 }
 
@@ -202,19 +205,21 @@ read_kind(const struct load *l)
     static const char *const models[] = { "modernbert" };
     static const char *const acts[] = { "gelu", "silu", "gelu_pytorch_tanh", "relu" };
     static const char *const pools[] = { "cls", "mean" };
-    static const char *const problems[] = { "single_label_classification", "multi_label_classification",
-                                            "regression" };
+    static const char *const problems[] = { "single_label_classification",
+                                            "multi_label_classification", "regression" };
     struct config *c = l->c;
     struct json_value v;
     if (!json_get(l->root, "model_type", &v))
         bad(l, "model_type", "missing; 'modernbert' is supported");
     choice(l, "model_type", v, models, 1);
     c->act = (enum activation)(ACT_GELU + word(l, "hidden_activation", 0, acts, 4));
-    c->classifier_act = (enum activation)(ACT_GELU + word(l, "classifier_activation", 0, acts, 4));
+    c->classifier_act = (enum activation)(ACT_GELU +
+                                          word(l, "classifier_activation", 0, acts, 4));
     c->pooling = (enum pooling)word(l, "classifier_pooling", POOL_CLS, pools, 2);
     c->problem = (enum problem)(PROBLEM_SINGLE + word(l, "problem_type", -1, problems, 3));
     if (flag(l, "is_causal", 0) || flag(l, "causal_mask", 0))
-        bad(l, flag(l, "is_causal", 0) ? "is_causal" : "causal_mask", "true is not supported");
+        bad(l, flag(l, "is_causal", 0) ? "is_causal" : "causal_mask",
+            "true is not supported");
 }
 
 static void
@@ -233,7 +238,8 @@ read_arch(const struct load *l)
     if (!present(l->root, "architectures", &list))
         return;
     struct json_iter it = json_iter(list);
-    if (json_type(list) != JSON_ARRAY || (json_next(&it, &key, &n, &x) && !json_string(x, &s, &n)))
+    if (json_type(list) != JSON_ARRAY ||
+        (json_next(&it, &key, &n, &x) && !json_string(x, &s, &n)))
         bad(l, "architectures", "not a list of names");
     if (json_size(list))
         for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -260,9 +266,11 @@ read_labels(const struct load *l)
     while (json_next(&it, &key, &n, &x)) {
         int id = 0;
         for (size_t i = 0; i < n; i++)
-            id = key[i] < '0' || key[i] > '9' || id > MAX_LABELS ? MAX_LABELS : id * 10 + (key[i] - '0');
+            id = key[i] < '0' || key[i] > '9' || id > MAX_LABELS ? MAX_LABELS
+                                                                 : id * 10 + (key[i] - '0');
         if (!n || id >= c->labels || c->label[id])
-            bad(l, "id2label", "'%.64s' is not an id from 0 to %d, each once", key, c->labels - 1);
+            bad(l, "id2label", "'%.64s' is not an id from 0 to %d, each once", key,
+                c->labels - 1);
         if (!json_string(x, &s, &n) || memchr(s, 0, n))
             bad(l, "id2label", "the name of %d is not text", id);
         c->label[id] = mem_strndup(s, n);
@@ -289,8 +297,9 @@ read_rest(const struct load *l)
     c->sep = token(l, "sep_token_id", 50282);
     c->pad = token(l, "pad_token_id", 50283);
     c->initializer_range = number(l, "initializer_range", 0.02, 0, 100);
-    c->initializer_cutoff = json_get(l->root, "initializer_cutoff_factor", &v) && json_type(v) == JSON_NULL
-                                ? 3 : number(l, "initializer_cutoff_factor", 2, 0.01, 100);
+    const int null = json_get(l->root, "initializer_cutoff_factor", &v) &&
+                     json_type(v) == JSON_NULL;
+    c->initializer_cutoff = null ? 3 : number(l, "initializer_cutoff_factor", 2, 0.01, 100);
 }
 
 static char *

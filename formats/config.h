@@ -7,8 +7,8 @@
  * a bare rope_theta is ignored.  Any rope_type but "default", rope_scaling not null, an
  * unknown model_type, activation, pooling or problem_type: die_data naming the key.
  * What a file does not say is transformers' default.
- * Limits: file <= 1 MiB, hidden <= 8192, layers <= 128, heads divide hidden, head size even and
- * <= 128, vocabulary <= 2^20, positions <= 65536, window >= 1, all > 0.
+ * Limits: file <= 1 MiB, hidden <= 8192, layers <= 128, heads divide hidden, head size even
+ * and <= 128, vocabulary <= 2^20, positions <= 65536, window >= 1, all > 0.
  */
 #include <stdint.h>
 enum { CONFIG_LAYERS = 128 };
@@ -18,7 +18,7 @@ enum problem { PROBLEM_AUTO, PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION }
 enum arch { ARCH_BARE, ARCH_SEQUENCE, ARCH_TOKEN, ARCH_MLM, ARCH_OTHER };
 struct config {
     int hidden, layers, heads, head_size, ffn, vocab, positions;
-    int window;                       /* half-width: local_attention / 2; keys |i-j| <= window */
+    int window;                       /* half-width, local_attention / 2: |i-j| <= window */
     unsigned char global[CONFIG_LAYERS]; /* layer i is global */
     double theta_global, theta_local;
     double norm_eps;
@@ -28,7 +28,7 @@ struct config {
     enum pooling pooling;
     enum problem problem;
     enum arch arch;                   /* from architectures[0] */
-    int labels;                       /* len(id2label), else num_labels, else 0 = not said */
+    int labels;                       /* len(id2label), else num_labels, else 0: not said */
     char **label;                     /* id2label names by id, or NULL */
     int cls, sep, pad;                /* token ids, -1 when not said */
     double initializer_range, initializer_cutoff;
@@ -43,5 +43,6 @@ void config_free(struct config *c);
  * "float32" (torch_dtype, num_labels removed) replaced, and local_rope_theta null as the
  * number it stands for.  problem PROBLEM_AUTO leaves problem_type as it was.
  */
-void config_save(const struct config *c, const char *path, char *const *labels, int n, enum problem problem);
+void config_save(const struct config *c, const char *path, char *const *labels, int n,
+                 enum problem problem);
 #endif

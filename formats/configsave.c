@@ -1,4 +1,4 @@
-/* configsave - config.json of a fine-tuned model: the file that was read, a few keys replaced */
+/* configsave - config.json of a fine-tuned model: what was read, a few keys replaced */
 #include <stdio.h>
 #include <string.h>
 #include "common/base/die.h"
@@ -43,7 +43,8 @@ member(struct buf *out, const char *key, size_t n)
 }
 
 static void
-merge(struct buf *out, struct json_value root, const struct config *c, struct replacement *r)
+merge(struct buf *out, struct json_value root, const struct config *c,
+      struct replacement *r)
 {
     struct json_iter it = json_iter(root);
     struct json_value v;
@@ -61,7 +62,8 @@ merge(struct buf *out, struct json_value root, const struct config *c, struct re
             buf_add(out, r[k].text.p, r[k].text.n);
             r[k].done = 1;
         } else if (!strcmp(key, "local_rope_theta") && json_type(v) == JSON_NULL) {
-            jsonout_f64(out, c->theta_local); /* transformers 5 cannot build a model from null */
+            /* transformers 5 cannot build a model from null */
+            jsonout_f64(out, c->theta_local);
         } else {
             json_text(v, out);
         }
@@ -75,12 +77,17 @@ merge(struct buf *out, struct json_value root, const struct config *c, struct re
 }
 
 void
-config_save(const struct config *c, const char *path, char *const *labels, int n, enum problem problem)
+config_save(const struct config *c, const char *path, char *const *labels, int n,
+            enum problem problem)
 {
     static const char *const names[] = { "", "\"single_label_classification\"",
-                                         "\"multi_label_classification\"", "\"regression\"" };
-    struct replacement r[KEYS] = { { .key = "architectures" }, { .key = "id2label" }, { .key = "label2id" },
-                                   { .key = "problem_type" }, { .key = "dtype" } };
+                                         "\"multi_label_classification\"",
+                                         "\"regression\"" };
+    struct replacement r[KEYS] = { { .key = "architectures" },
+                                   { .key = "id2label" },
+                                   { .key = "label2id" },
+                                   { .key = "problem_type" },
+                                   { .key = "dtype" } };
     struct buf out = { 0 };
     struct json_value root;
     struct json *j = json_new();

@@ -5,7 +5,7 @@
 #include "common/base/die.h"
 #include "common/mbert/feed.h"
 
-enum { BUDGET = 65536, IGNORED = -100, UNIQUE = 10000 /* names: n^2 beyond is not worth it */ };
+enum { BUDGET = 65536, IGNORED = -100, UNIQUE = 10000 }; /* beyond, n^2 is too much */
 
 static int64_t *
 starts(const struct examples *e)
@@ -32,11 +32,14 @@ find(const struct image *b, const char *name)
 static void
 settle(struct examples *e, const struct feed *f, const struct tensor *t)
 {
-    const int ok = (t->type == I32 && t->rank == 1) || (t->type == F32 && (t->rank == 1 || t->rank == 2));
+    const int ok = (t->type == I32 && t->rank == 1) ||
+                   (t->type == F32 && (t->rank == 1 || t->rank == 2));
     if (!ok || t->shape[0] != f->seqs)
-        stream_bad(f->in, "tensor 'labels' is %s of rank %d: I32 [B], F32 [B] or F32 [B,N] is wanted (one a sequence)",
-                   dtype_name(t->type), t->rank);
-    const enum problem p = t->type == I32 ? PROBLEM_SINGLE : t->rank == 1 ? PROBLEM_REGRESSION : PROBLEM_MULTI;
+        stream_bad(f->in, "tensor 'labels' is %s of rank %d: I32 [B], F32 [B] or F32 [B,N] "
+                   "is wanted (one a sequence)", dtype_name(t->type), t->rank);
+    const enum problem p = t->type == I32 ? PROBLEM_SINGLE
+                           : t->rank == 1 ? PROBLEM_REGRESSION
+                                          : PROBLEM_MULTI;
     const int width = t->rank == 2 ? (int)t->shape[1] : 1;
     if (e->problem == PROBLEM_AUTO) {
         e->problem = p;
@@ -105,7 +108,9 @@ examples_read(struct examples *e, const char *path, const struct config *c, cons
     struct stream_in *in = stream_open(1, paths, "tokens|batch", 0);
     e->name = mem_strdup(stream_name(in));
     feed_check(in, c, dir);
-    struct feed f = { .in = in, .budget = BUDGET, .vocab = c->vocab, .positions = c->positions, .dir = dir };
+    struct feed f = {
+        .in = in, .budget = BUDGET, .vocab = c->vocab, .positions = c->positions, .dir = dir
+    };
     image_init(&b);
     while (feed_next(&f))
         take_batch(e, &f, &b);
@@ -160,7 +165,8 @@ names_from(struct examples *e, const char *list)
 void
 examples_names(struct examples *e, const char *list)
 {
-    const int want = e->problem == PROBLEM_SINGLE ? (e->highest < 1 ? 2 : e->highest + 1) : e->width;
+    const int want = e->problem == PROBLEM_SINGLE ? (e->highest < 1 ? 2 : e->highest + 1)
+                                                  : e->width;
     if (e->label && list) {
         char *have = joined(e->label, e->label_n);
         if (strcmp(have, list))
@@ -179,9 +185,11 @@ examples_names(struct examples *e, const char *list)
     for (int i = 1; i < e->label_n; i++)
         for (int k = 0; k < i && e->label_n <= UNIQUE; k++)
             if (!strcmp(e->label[i], e->label[k]))
-                die_data("'%s': two classes are named '%s' (use --labels)", e->name, e->label[i]);
+                die_data("'%s': two classes are named '%s' (use --labels)", e->name,
+                         e->label[i]);
     if (e->problem == PROBLEM_SINGLE ? e->label_n < want : e->label_n != want)
-        die_data("'%s' has labels for %d classes, but there are %d names (use --labels)", e->name, want, e->label_n);
+        die_data("'%s' has labels for %d classes, but there are %d names (use --labels)",
+                 e->name, want, e->label_n);
 }
 
 void
@@ -190,7 +198,8 @@ examples_same(const struct examples *a, struct examples *b)
     if (a->problem != b->problem || a->width != b->width)
         die_data("'%s' has labels of another kind than '%s'", b->name, a->name);
     if (b->problem == PROBLEM_SINGLE && b->highest >= a->label_n)
-        die_data("'%s' has class %d, but '%s' has %d classes", b->name, b->highest, a->name, a->label_n);
+        die_data("'%s' has class %d, but '%s' has %d classes", b->name, b->highest, a->name,
+                 a->label_n);
     if (!b->label)
         return;
     char *x = joined(a->label, a->label_n), *y = joined(b->label, b->label_n);

@@ -14,7 +14,7 @@ struct examples {
     struct buf ids;          /* int [tokens] */
     struct buf start;        /* int64_t [n+1] */
     struct buf labels;       /* int [n] (single), float [n * width] (multi, regression) */
-    enum problem problem;    /* by the labels' type: I32 single, F32 [B] regression, F32 [B,N] multi */
+    enum problem problem;    /* by type: I32 single, F32 [B] regression, [B,N] multi */
     int width;               /* labels a row */
     int longest, highest;    /* tokens of the longest; highest class number */
     char **label;            /* names from the head, or NULL */
@@ -24,7 +24,8 @@ struct examples {
  * Reads path ("-": standard input) for the model in dir.  Rows without a label are left out
  * and counted; wrong tokenizer, labels of mixed kinds, no labels at all, no rows: die_data.
  */
-void examples_read(struct examples *e, const char *path, const struct config *c, const char *dir);
+void examples_read(struct examples *e, const char *path, const struct config *c,
+                   const char *dir);
 void examples_free(struct examples *e);
 /*
  * The names of the classes: the stream's, else `list` (a,b), else LABEL_0 .. by the highest

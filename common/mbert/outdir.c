@@ -18,8 +18,8 @@ struct outdir {
 };
 
 static const char *const tokenizer_files[] = {
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "vocab.json", "merges.txt", "chat_template.jinja",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
 };
 
 /* Everything that is ever written, so that a death at any moment can take it away. */
@@ -120,7 +120,8 @@ outdir_log(struct outdir *d, const char *text, size_t n)
 static void
 copy(struct outdir *d, const char *from, const char *file)
 {
-    char block[1 << 16], *source = mem_printf("%s/%s", from, file), *path = outdir_path(d, file);
+    char block[1 << 16];
+    char *source = mem_printf("%s/%s", from, file), *path = outdir_path(d, file);
     FILE *in = fopen(source, "rb");
     if (!in && errno != ENOENT)
         die_sys("can't open '%s'", source);
@@ -151,11 +152,13 @@ check_finite(const char *name, const float *p, size_t n)
     for (size_t i = 0; i < n; i++)
         bad |= !isfinite(p[i]);
     if (bad)
-        die_data("tensor '%s' is not finite after the last step (a lower --lr may help); nothing was saved", name);
+        die_data("tensor '%s' is not finite after the last step (a lower --lr may help); "
+                 "nothing was saved", name);
 }
 
 void
-outdir_save(struct outdir *d, const struct ops *be, struct ctx *c, const struct entry *table, int n)
+outdir_save(struct outdir *d, const struct ops *be, struct ctx *c,
+            const struct entry *table, int n)
 {
     struct image b;
     char *path = outdir_path(d, "model.safetensors");
@@ -164,7 +167,8 @@ outdir_save(struct outdir *d, const struct ops *be, struct ctx *c, const struct 
     image_meta(&b, "format", "pt");
     for (int i = 0; i < n; i++) {
         const struct entry *e = &table[i];
-        const size_t bytes = mem_mul(mem_mul((size_t)e->rows, (size_t)e->cols), sizeof(float));
+        const size_t bytes = mem_mul(mem_mul((size_t)e->rows, (size_t)e->cols),
+                                     sizeof(float));
         host[i] = mem_alloc(bytes);
         be->download(c, host[i], e->at->p, bytes);
         check_finite(e->name, host[i], bytes / sizeof(float));
@@ -226,7 +230,8 @@ outdir_commit(struct outdir *d)
     swap(d);
     each_file(d, die_keep);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    parent = slash ? mem_strndup(d->out, slash == d->out ? 1 : (size_t)(slash - d->out)) : mem_strdup(".");
+    parent = slash ? mem_strndup(d->out, slash == d->out ? 1 : (size_t)(slash - d->out))
+                   : mem_strdup(".");
     sync_directory(parent);
     if (d->replaces)
         remove_flat(d);

@@ -1,24 +1,26 @@
 #ifndef MBERT_OUTDIR_H
 #define MBERT_OUTDIR_H
 /*
- * outdir - a model directory written as one: made beside as OUT.tmp.PID, renamed to OUT when
- * complete.  A process that dies, by a verb or by a signal, leaves neither.
+ * outdir - a model directory written as one: made beside as OUT.tmp.PID, renamed to OUT
+ * when complete.  A process that dies, by a verb or by a signal, leaves neither.
  */
 #include "common/mbert/params.h"
 struct outdir;
 /*
- * OUT must be absent or an empty directory; `force` lets a model directory there be replaced
+ * OUT must be absent or an empty directory; `force` lets a model directory be replaced
  * (its files go when the new one is complete).  Else die_usage.
  */
 struct outdir *outdir_open(const char *out, int force);
 char *outdir_path(const struct outdir *d, const char *file); /* a fresh string */
-void outdir_log(struct outdir *d, const char *text, size_t n); /* appends to log.jsonl, at once */
-/* Tokenizer files of `from` (tokenizer.json, tokenizer_config.json, ...), those that exist. */
+/* Appends to log.jsonl, at once. */
+void outdir_log(struct outdir *d, const char *text, size_t n);
+/* Tokenizer files of `from`, those that exist: tokenizer.json and what is beside it */
 void outdir_copy_tokenizer(struct outdir *d, const char *from);
 /*
- * model.safetensors from the table's matrices (device memory), F32, format pt.  A value that
- * is not finite: die_data naming the tensor.
+ * model.safetensors from the table's matrices (device memory), F32, format pt.  A value
+ * that is not finite: die_data naming the tensor.
  */
-void outdir_save(struct outdir *d, const struct ops *be, struct ctx *c, const struct entry *table, int n);
+void outdir_save(struct outdir *d, const struct ops *be, struct ctx *c,
+                 const struct entry *table, int n);
 void outdir_commit(struct outdir *d);  /* fsync, rename, free */
 #endif

@@ -13,7 +13,8 @@
 #include "common/mbert/schedule.h"
 #include "common/mbert/trainer.h"
 
-enum { ORDER = 1, DROPOUT = 2 }; /* streams of random numbers beside (seed, epoch or step) */
+/* streams of random numbers beside (seed, epoch or step) */
+enum { ORDER = 1, DROPOUT = 2 };
 
 struct run {
     const struct train_options *o;
@@ -28,10 +29,11 @@ struct run {
     double begun;
 };
 
-/* ---- micro-batches --------------------------------------------------------------------- */
-/* Gathers examples order[at..end) up to `tokens` tokens (at least one); returns how many. */
+/* ---- micro-batches ------------------------------------------------------------------- */
+/* Gathers examples order[at..end) up to `tokens` tokens, at least one; returns how many. */
 static int
-gather(struct run *r, const struct examples *e, const uint32_t *order, int64_t at, int64_t end)
+gather(struct run *r, const struct examples *e, const uint32_t *order, int64_t at,
+       int64_t end)
 {
     const size_t width = (size_t)e->width * 4;
     int zero = 0, n = 0, total = 0;
@@ -43,7 +45,8 @@ gather(struct run *r, const struct examples *e, const uint32_t *order, int64_t a
         if (n && total + length > r->o->tokens)
             break;
         const int64_t from = ((const int64_t *)(const void *)e->start.p)[i];
-        buf_add(&r->ids, e->ids.p + (size_t)from * sizeof(int), (size_t)length * sizeof(int));
+        buf_add(&r->ids, e->ids.p + (size_t)from * sizeof(int),
+                (size_t)length * sizeof(int));
         buf_add(&r->labels, e->labels.p + (size_t)i * width, width);
         total += length;
         buf_add(&r->cu, &total, sizeof total);
@@ -61,21 +64,27 @@ scale_of(const struct run *r, int64_t rows)
 static int
 has_dropout(const struct config *c)
 {
-    return c->attention_dropout > 0 || c->embedding_dropout > 0 || c->mlp_dropout > 0 || c->classifier_dropout > 0;
+    return c->attention_dropout > 0 || c->embedding_dropout > 0 || c->mlp_dropout > 0 ||
+           c->classifier_dropout > 0;
 }
 
-/* ---- the log --------------------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------------------- */
 static void
 log_step(struct run *r, double epoch, double lr, double norm)
 {
-    const double now = progress_clock(), speed = (double)r->tokens_since / fmax(now - r->since, 1e-9);
+    const double now = progress_clock(),
+                 speed = (double)r->tokens_since / fmax(now - r->since, 1e-9);
     const double loss = r->loss_sum / (double)r->steps_since;
     r->line.n = 0;
-    buf_printf(&r->line, "{\"step\":%" PRId64 ",\"epoch\":%.4f,\"loss\":%.9g,\"lr\":%.9g,\"grad_norm\":%.9g,\"tokens_per_s\":%.0f}\n",
-               r->step, epoch, loss, lr, norm, speed);
+    buf_printf(&r->line, "{\"step\":%" PRId64 ",\"epoch\":%.4f,\"loss\":%.9g", r->step,
+               epoch, loss);
+    buf_printf(&r->line, ",\"lr\":%.9g,\"grad_norm\":%.9g,\"tokens_per_s\":%.0f}\n", lr,
+               norm, speed);
     outdir_log(r->out, r->line.p, r->line.n);
-    progress_note(10, "epoch %.2f, step %" PRId64 " of %" PRId64 ", loss %.4f, lr %.3g, %.0f tokens/s", epoch, r->step,
-                  r->steps, loss, lr, speed);
+    progress_note(10,
+                  "epoch %.2f, step %" PRId64 " of %" PRId64
+                  ", loss %.4f, lr %.3g, %.0f tokens/s",
+                  epoch, r->step, r->steps, loss, lr, speed);
     r->since = now;
     r->loss_sum = 0;
     r->tokens_since = r->steps_since = 0;
@@ -84,12 +93,15 @@ log_step(struct run *r, double epoch, double lr, double norm)
 static void
 show(const struct run *r, double loss, double lr)
 {
-    const double took = progress_clock() - r->begun, left = took / (double)r->step * (double)(r->steps - r->step);
-    progress("epoch %" PRId64 "/%d  step %" PRId64 "/%" PRId64 "  loss %.4f  lr %.2e  eta %d:%02d",
-             (r->step - 1) / r->batches + 1, r->o->epochs, r->step, r->steps, loss, lr, (int)left / 60, (int)left % 60);
+    const double took = progress_clock() - r->begun,
+                 left = took / (double)r->step * (double)(r->steps - r->step);
+    progress("epoch %" PRId64 "/%d  step %" PRId64 "/%" PRId64
+             "  loss %.4f  lr %.2e  eta %d:%02d",
+             (r->step - 1) / r->batches + 1, r->o->epochs, r->step, r->steps, loss, lr,
+             (int)left / 60, (int)left % 60);
 }
 
-/* ---- evaluation ------------------------------------------------------------------------ */
+/* ---- evaluation ---------------------------------------------------------------------- */
 struct tally { struct counts *counts; int n; double right, seen; };
 
 static void
@@ -111,20 +123,22 @@ tally_batch(struct run *r, struct tally *y, int B)
     }
 }
 
-/* Accuracy and macro-F1: over classes, or for multi-label the mean over labels (F1 of each). */
+/* Accuracy and macro-F1: over classes, or for multi-label the mean over labels. */
 static void
 report(struct run *r, const struct tally *y, double epoch, double loss)
 {
     double accuracy = 0, f1 = 0;
     int defined = 0;
     for (int k = 0; k < y->n; k++) {
-        const double f = r->train.problem == PROBLEM_SINGLE ? counts_macro_f1(&y->counts[k]) : counts_f1(&y->counts[k], 1);
+        const double f = r->train.problem == PROBLEM_SINGLE ? counts_macro_f1(&y->counts[k])
+                                                            : counts_f1(&y->counts[k], 1);
         accuracy += counts_accuracy(&y->counts[k]) / y->n;
         defined += !isnan(f);
         f1 += isnan(f) ? 0 : f;
     }
     r->line.n = 0;
-    buf_printf(&r->line, "{\"step\":%" PRId64 ",\"epoch\":%g,\"eval_loss\":%.9g", r->step, epoch, loss);
+    buf_printf(&r->line, "{\"step\":%" PRId64 ",\"epoch\":%g,\"eval_loss\":%.9g", r->step,
+               epoch, loss);
     if (y->n)
         buf_printf(&r->line, ",\"eval_accuracy\":%.9g", accuracy);
     if (defined)
@@ -136,14 +150,17 @@ report(struct run *r, const struct tally *y, double epoch, double loss)
         return;
     fprintf(stderr, "%s: epoch %g: eval loss %.4f", argv0, epoch, loss);
     if (y->n)
-        fprintf(stderr, ", accuracy %.4f, macro-F1 %.4f", accuracy, defined ? f1 / defined : NAN);
+        fprintf(stderr, ", accuracy %.4f, macro-F1 %.4f", accuracy,
+                defined ? f1 / defined : NAN);
     fputc('\n', stderr);
 }
 
 static void
 evaluate(struct run *r, int epoch)
 {
-    struct tally y = { .n = r->train.problem == PROBLEM_SINGLE ? 1 : r->train.problem == PROBLEM_MULTI ? r->t.m.classes : 0 };
+    struct tally y = { .n = r->train.problem == PROBLEM_SINGLE  ? 1
+                            : r->train.problem == PROBLEM_MULTI ? r->t.m.classes
+                                                                : 0 };
     const struct examples *e = &r->eval;
     const int kinds = r->train.problem == PROBLEM_SINGLE ? r->t.m.classes : 2;
     double loss = 0;
@@ -155,35 +172,40 @@ evaluate(struct run *r, int epoch)
     for (int64_t at = 0; at < e->n;) {
         const int B = gather(r, e, NULL, at, e->n);
         r->logits.n = 0;
-        float *z = buf_room(&r->logits, mem_mul((size_t)B * sizeof *z, (size_t)r->t.m.classes));
-        trainer_predict(&r->t, (const int *)(const void *)r->ids.p, (const int *)(const void *)r->cu.p, B, r->labels.p,
-                        scale_of(r, B), z);
+        float *z = buf_room(&r->logits,
+                            mem_mul((size_t)B * sizeof *z, (size_t)r->t.m.classes));
+        trainer_predict(&r->t, (const int *)(const void *)r->ids.p,
+                        (const int *)(const void *)r->cu.p, B, r->labels.p, scale_of(r, B),
+                        z);
         loss += trainer_loss(&r->t) * B;
         tally_batch(r, &y, B);
         at += B;
     }
     if (!isfinite(loss))
-        die_data("epoch %d: the eval loss is not finite (a lower --lr may help); nothing was saved", epoch);
+        die_data("epoch %d: the eval loss is not finite (a lower --lr may help); nothing "
+                 "was saved", epoch);
     report(r, &y, epoch, loss / (double)e->n);
     for (int k = 0; k < y.n; k++)
         counts_free(&y.counts[k]);
     mem_free(y.counts);
 }
 
-/* ---- the run --------------------------------------------------------------------------- */
+/* ---- the run ------------------------------------------------------------------------- */
 static void
 one_step(struct run *r, int64_t from, int64_t end)
 {
     const struct train_options *o = r->o;
-    const double lr = schedule_lr((enum schedule)o->schedule, o->lr, r->step, r->steps, r->warmup);
+    const double lr = schedule_lr((enum schedule)o->schedule, o->lr, r->step, r->steps,
+                                  r->warmup);
     const struct adam a = { lr, .9, .999, 1e-8, o->decay, o->max_norm, r->step + 1 };
     const int drop = has_dropout(&r->t.m.cfg);
     double norm;
     for (int64_t at = from; at < end;) {
         const int B = gather(r, &r->train, r->order, at, end);
-        const uint64_t key = drop ? rng_key((uint64_t)o->seed, DROPOUT, (uint64_t)r->micros) | 1 : 0;
-        trainer_add(&r->t, (const int *)(const void *)r->ids.p, (const int *)(const void *)r->cu.p, B, r->labels.p,
-                    scale_of(r, end - from), key);
+        const uint64_t mask = rng_key((uint64_t)o->seed, DROPOUT, (uint64_t)r->micros);
+        trainer_add(&r->t, (const int *)(const void *)r->ids.p,
+                    (const int *)(const void *)r->cu.p, B, r->labels.p,
+                    scale_of(r, end - from), drop ? mask | 1 : 0);
         r->tokens_since += ((const int *)(const void *)r->cu.p)[B];
         r->micros++;
         at += B;
@@ -203,7 +225,8 @@ all_epochs(struct run *r)
     const int64_t n = r->train.n, batch = r->o->batch;
     r->begun = r->since = progress_clock();
     for (int epoch = 0; epoch < r->o->epochs; epoch++) {
-        rng_permute(r->order, (size_t)n, rng_key((uint64_t)r->o->seed, ORDER, (uint64_t)epoch));
+        rng_permute(r->order, (size_t)n,
+                    rng_key((uint64_t)r->o->seed, ORDER, (uint64_t)epoch));
         for (int64_t at = 0; at < n; at += batch)
             one_step(r, at, at + batch < n ? at + batch : n);
         evaluate(r, epoch + 1);
@@ -238,8 +261,8 @@ open_run(struct run *r)
     }
     config_free(c);
     mem_free(c);
-    trainer_open(&r->t, be, be->open(o->threads), o->dir, o->random ? MODEL_RANDOM : 0, r->train.label_n,
-                 r->train.problem, (uint64_t)o->seed);
+    trainer_open(&r->t, be, be->open(o->threads), o->dir, o->random ? MODEL_RANDOM : 0,
+                 r->train.label_n, r->train.problem, (uint64_t)o->seed);
     if (r->train.n > UINT32_MAX)
         die_data("'%s': more than 2^32 rows", r->train.name);
     r->order = mem_array((size_t)r->train.n, sizeof *r->order);

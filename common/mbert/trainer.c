@@ -26,8 +26,8 @@ place(struct trainer *t, struct arena *a)
 }
 
 void
-trainer_open(struct trainer *t, const struct ops *be, struct ctx *c, const char *dir, unsigned flags,
-             int classes, enum problem problem, uint64_t seed)
+trainer_open(struct trainer *t, const struct ops *be, struct ctx *c, const char *dir,
+             unsigned flags, int classes, enum problem problem, uint64_t seed)
 {
     struct arena a = { 0 };
     memset(t, 0, sizeof *t);
@@ -63,7 +63,8 @@ trainer_close(struct trainer *t)
 static void
 put_labels(struct trainer *t, const void *labels, int B)
 {
-    const size_t bytes = (size_t)B * (t->problem == PROBLEM_SINGLE ? 1 : (size_t)t->m.classes) * 4;
+    const size_t bytes = (size_t)B *
+                         (t->problem == PROBLEM_SINGLE ? 1 : (size_t)t->m.classes) * 4;
     if (bytes > t->label_cap) {
         t->m.be->free(t->m.c, t->labels);
         t->labels = t->m.be->alloc(t->m.c, bytes);
@@ -80,13 +81,14 @@ loss(struct trainer *t, struct acts *s, int B, float scale)
     if (t->problem == PROBLEM_SINGLE)
         be->ce(t->m.c, t->loss, s->dlogits, s->logits, t->labels, scale);
     else
-        (t->problem == PROBLEM_MULTI ? be->bce : be->mse)(t->m.c, t->loss, s->dlogits, s->logits, labels, scale);
+        (t->problem == PROBLEM_MULTI ? be->bce : be->mse)(t->m.c, t->loss, s->dlogits,
+                                                          s->logits, labels, scale);
 }
 
 /* Everything up to the loss; *q is the caller's to free. */
 static struct acts
-forward(struct trainer *t, const int *ids, const int *cu, int B, const void *labels, float scale, uint64_t key,
-        struct seqs *q)
+forward(struct trainer *t, const int *ids, const int *cu, int B, const void *labels,
+        float scale, uint64_t key, struct seqs *q)
 {
     const struct ops *be = t->m.be;
     const int T = cu[B];
@@ -105,7 +107,8 @@ forward(struct trainer *t, const int *ids, const int *cu, int B, const void *lab
 }
 
 void
-trainer_add(struct trainer *t, const int *ids, const int *cu, int B, const void *labels, float scale, uint64_t key)
+trainer_add(struct trainer *t, const int *ids, const int *cu, int B, const void *labels,
+            float scale, uint64_t key)
 {
     struct seqs q;
     struct acts s = forward(t, ids, cu, B, labels, scale, key, &q);
@@ -114,12 +117,13 @@ trainer_add(struct trainer *t, const int *ids, const int *cu, int B, const void 
 }
 
 void
-trainer_predict(struct trainer *t, const int *ids, const int *cu, int B, const void *labels, float scale,
-                float *logits)
+trainer_predict(struct trainer *t, const int *ids, const int *cu, int B, const void *labels,
+                float scale, float *logits)
 {
     struct seqs q;
     const struct acts s = forward(t, ids, cu, B, labels, scale, 0, &q);
-    t->m.be->download(t->m.c, logits, s.logits.p, (size_t)B * (size_t)t->m.classes * sizeof *logits);
+    t->m.be->download(t->m.c, logits, s.logits.p,
+                      (size_t)B * (size_t)t->m.classes * sizeof *logits);
     t->m.be->seqs_free(t->m.c, &q);
 }
 
@@ -156,10 +160,11 @@ trainer_step(struct trainer *t, const struct adam *a, double *norm)
     be->download(t->m.c, &f, t->norm, sizeof f);
     *norm = f;
     if (!isfinite(sum))
-        die_data("step %lld: the loss is not finite (a lower --lr may help); nothing was saved", (long long)a->step);
+        die_data("step %lld: the loss is not finite (a lower --lr may help); nothing was "
+                 "saved", (long long)a->step);
     if (!isfinite(f))
-        die_data("step %lld: the gradient of '%s' is not finite (a lower --lr may help); nothing was saved",
-                 (long long)a->step, culprit(t));
+        die_data("step %lld: the gradient of '%s' is not finite (a lower --lr may help); "
+                 "nothing was saved", (long long)a->step, culprit(t));
     be->adamw(t->m.c, t->table, t->m.entries, a, t->norm);
     be->zero(t->m.c, t->memory, t->gradient_bytes);
     model_pack(&t->m);

@@ -1,4 +1,4 @@
-/* formats_config - what config.json says, what is refused with which words, what is written back. */
+/* formats_config - what config.json says, what is refused and how, what is written back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,7 +31,8 @@ put(const char *text, size_t n)
 static void
 put_body(const char *body)
 {
-    char *text = mem_printf("{\"model_type\": \"modernbert\"%s%s}", *body ? ", " : "", body);
+    char *text = mem_printf("{\"model_type\": \"modernbert\"%s%s}", *body ? ", " : "",
+                            body);
     put(text, strlen(text));
     mem_free(text);
 }
@@ -106,11 +107,13 @@ defaults(void **state)
     for (int i = 0; i < 22; i++)
         assert_int_equal(c->global[i], i % 3 == 0);
     assert_true(c->theta_global == 160000 && c->theta_local == 10000);
-    assert_true(c->norm_eps == 1e-5 && c->initializer_range == .02 && c->initializer_cutoff == 2);
+    assert_true(c->norm_eps == 1e-5 && c->initializer_range == .02 &&
+                c->initializer_cutoff == 2);
     assert_false(c->attention_bias || c->mlp_bias || c->norm_bias || c->classifier_bias);
     assert_true(c->decoder_bias && c->tied);
     assert_true(c->act == ACT_GELU && c->classifier_act == ACT_GELU);
-    assert_true(c->pooling == POOL_CLS && c->problem == PROBLEM_AUTO && c->arch == ARCH_OTHER);
+    assert_true(c->pooling == POOL_CLS && c->problem == PROBLEM_AUTO &&
+                c->arch == ARCH_OTHER);
     assert_int_equal(c->labels, 0);
     assert_null(c->label);
     assert_true(c->cls == 50281 && c->sep == 50282 && c->pad == 50283);
@@ -137,9 +140,13 @@ rope(void **state)
     thetas("\"rope_scaling\": null, \"rope_parameters\": null", 160000, 10000);
     thetas("\"global_rope_theta\": 7, \"local_rope_theta\": 8, \"rope_parameters\": "
            "{\"full_attention\": {\"rope_type\": \"default\", \"rope_theta\": 9}}", 9, 8);
-    thetas("\"local_rope_theta\": 8, \"rope_parameters\": {\"sliding_attention\": {\"rope_theta\": 3}, "
-           "\"full_attention\": {\"rope_type\": \"default\"}}", 160000, 3);
-    thetas("\"local_rope_theta\": null, \"rope_parameters\": {\"full_attention\": {\"rope_theta\": 9}}", 9, 9);
+    thetas(
+        "\"local_rope_theta\": 8, \"rope_parameters\": {\"sliding_attention\": {\"rope_theta\": 3}, "
+        "\"full_attention\": {\"rope_type\": \"default\"}}",
+        160000, 3);
+    thetas(
+        "\"local_rope_theta\": null, \"rope_parameters\": {\"full_attention\": {\"rope_theta\": 9}}",
+        9, 9);
 }
 
 static void
@@ -160,25 +167,29 @@ layer_types(void **state)
     layers("\"num_hidden_layers\": 5, \"global_attn_every_n_layers\": 2", "glglg");
     layers("\"num_hidden_layers\": 3, \"global_attn_every_n_layers\": 1", "ggg");
     layers("\"num_hidden_layers\": 3, \"layer_types\": null", "gll");
-    layers("\"num_hidden_layers\": 4, \"global_attn_every_n_layers\": 1, \"layer_types\": [\"sliding_attention\", "
-           "\"full_attention\", \"full_attention\", \"sliding_attention\"]", "lggl");
+    layers(
+        "\"num_hidden_layers\": 4, \"global_attn_every_n_layers\": 1, \"layer_types\": [\"sliding_attention\", "
+        "\"full_attention\", \"full_attention\", \"sliding_attention\"]",
+        "lggl");
 }
 
 static void
 other_keys(void **state)
 {
     (void)state;
-    put_body("\"local_attention\": 17, \"id2label\": {\"1\": \"b\", \"0\": \"a\"}, \"num_labels\": 9, "
-             "\"hidden_activation\": \"gelu_pytorch_tanh\", \"classifier_activation\": \"relu\", "
-             "\"classifier_pooling\": \"mean\", \"problem_type\": \"regression\", \"eos_token_id\": [1, 2], "
-             "\"architectures\": [\"ModernBertForMaskedLM\", \"X\"], \"pad_token_id\": null, "
-             "\"initializer_cutoff_factor\": null, \"attention_dropout\": 0.25");
+    put_body(
+        "\"local_attention\": 17, \"id2label\": {\"1\": \"b\", \"0\": \"a\"}, \"num_labels\": 9, "
+        "\"hidden_activation\": \"gelu_pytorch_tanh\", \"classifier_activation\": \"relu\", "
+        "\"classifier_pooling\": \"mean\", \"problem_type\": \"regression\", \"eos_token_id\": [1, 2], "
+        "\"architectures\": [\"ModernBertForMaskedLM\", \"X\"], \"pad_token_id\": null, "
+        "\"initializer_cutoff_factor\": null, \"attention_dropout\": 0.25");
     struct config *c = load(dir);
     assert_int_equal(c->window, 8);
     assert_int_equal(c->labels, 2);
     assert_string_equal(c->label[0], "a");
     assert_string_equal(c->label[1], "b");
-    assert_true(c->act == ACT_GELU_TANH && c->classifier_act == ACT_RELU && c->pooling == POOL_MEAN);
+    assert_true(c->act == ACT_GELU_TANH && c->classifier_act == ACT_RELU &&
+                c->pooling == POOL_MEAN);
     assert_true(c->problem == PROBLEM_REGRESSION && c->arch == ARCH_MLM);
     assert_true(c->pad == -1 && c->initializer_cutoff == 3 && c->attention_dropout == .25);
     unload(c);
@@ -194,9 +205,13 @@ limits(void **state)
 {
     (void)state;
     static const char *const fine[] = {
-        "\"hidden_size\": 8192, \"num_attention_heads\": 64", "\"num_hidden_layers\": 128",
-        "\"vocab_size\": 1048576", "\"max_position_embeddings\": 65536", "\"local_attention\": 2",
-        "\"hidden_size\": 2, \"num_attention_heads\": 1", "\"intermediate_size\": 65536",
+        "\"hidden_size\": 8192, \"num_attention_heads\": 64",
+        "\"num_hidden_layers\": 128",
+        "\"vocab_size\": 1048576",
+        "\"max_position_embeddings\": 65536",
+        "\"local_attention\": 2",
+        "\"hidden_size\": 2, \"num_attention_heads\": 1",
+        "\"intermediate_size\": 65536",
     };
     static const char *const beyond[][2] = {
         { "\"hidden_size\": 8193", "'hidden_size': 8193 is outside 1..8192" },
@@ -206,11 +221,15 @@ limits(void **state)
         { "\"num_hidden_layers\": 129", "'num_hidden_layers': 129 is outside 1..128" },
         { "\"num_hidden_layers\": -1", "'num_hidden_layers': -1 is outside 1..128" },
         { "\"vocab_size\": 1048577", "'vocab_size': 1048577 is outside 1..1048576" },
-        { "\"vocab_size\": 9223372036854775807", "'vocab_size': 9223372036854775807 is outside 1..1048576" },
-        { "\"max_position_embeddings\": 65537", "'max_position_embeddings': 65537 is outside 1..65536" },
-        { "\"intermediate_size\": 65537", "'intermediate_size': 65537 is outside 1..65536" },
+        { "\"vocab_size\": 9223372036854775807",
+          "'vocab_size': 9223372036854775807 is outside 1..1048576" },
+        { "\"max_position_embeddings\": 65537",
+          "'max_position_embeddings': 65537 is outside 1..65536" },
+        { "\"intermediate_size\": 65537",
+          "'intermediate_size': 65537 is outside 1..65536" },
         { "\"local_attention\": 1", "'local_attention': 1 is outside 2..131072" },
-        { "\"num_attention_heads\": 5", "'num_attention_heads': 5 does not divide hidden_size 768" },
+        { "\"num_attention_heads\": 5",
+          "'num_attention_heads': 5 does not divide hidden_size 768" },
         { "\"num_attention_heads\": 4",
           "'num_attention_heads': 4 heads of 192: a head's size must be even and at most 128" },
         { "\"num_attention_heads\": 256",
@@ -233,22 +252,29 @@ refusals(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
-        { "\"hidden_activation\": \"swiglu\"", "'hidden_activation': 'swiglu' is not supported" },
+        { "\"hidden_activation\": \"swiglu\"",
+          "'hidden_activation': 'swiglu' is not supported" },
         { "\"hidden_activation\": 1", "'hidden_activation': not a string" },
-        { "\"classifier_activation\": \"tanh\"", "'classifier_activation': 'tanh' is not supported" },
-        { "\"classifier_pooling\": \"max\"", "'classifier_pooling': 'max' is not supported" },
+        { "\"classifier_activation\": \"tanh\"",
+          "'classifier_activation': 'tanh' is not supported" },
+        { "\"classifier_pooling\": \"max\"",
+          "'classifier_pooling': 'max' is not supported" },
         { "\"problem_type\": \"ranking\"", "'problem_type': 'ranking' is not supported" },
         { "\"is_causal\": true", "'is_causal': true is not supported" },
         { "\"causal_mask\": true", "'causal_mask': true is not supported" },
-        { "\"layer_types\": [\"full_attention\"]", "'layer_types': not a list of num_hidden_layers = 22 names" },
+        { "\"layer_types\": [\"full_attention\"]",
+          "'layer_types': not a list of num_hidden_layers = 22 names" },
         { "\"num_hidden_layers\": 1, \"layer_types\": [\"linear_attention\"]",
           "'layer_types': 'linear_attention' is not supported" },
-        { "\"global_attn_every_n_layers\": 0", "'global_attn_every_n_layers': 0 is outside 1..1048576" },
+        { "\"global_attn_every_n_layers\": 0",
+          "'global_attn_every_n_layers': 0 is outside 1..1048576" },
         { "\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}",
           "'rope_scaling': not supported; only plain rotary embeddings are" },
         { "\"rope_parameters\": 1", "'rope_parameters': not an object" },
-        { "\"rope_parameters\": {\"rope_theta\": 1}", "'rope_parameters': 'rope_theta' is not a layer type" },
-        { "\"rope_parameters\": {\"full_attention\": []}", "'rope_parameters.full_attention': not an object" },
+        { "\"rope_parameters\": {\"rope_theta\": 1}",
+          "'rope_parameters': 'rope_theta' is not a layer type" },
+        { "\"rope_parameters\": {\"full_attention\": []}",
+          "'rope_parameters.full_attention': not an object" },
         { "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"yarn\"}}",
           "'rope_parameters.full_attention.rope_type': 'yarn' is not supported" },
         { "\"rope_parameters\": {\"sliding_attention\": {\"type\": \"linear\"}}",
@@ -259,13 +285,17 @@ refusals(void **state)
           "'rope_parameters.full_attention.rope_theta': not a number" },
         { "\"global_rope_theta\": 0", "'global_rope_theta': 0 is outside 1..1e+09" },
         { "\"global_rope_theta\": null", "'global_rope_theta': not a number" },
-        { "\"architectures\": \"ModernBertModel\"", "'architectures': not a list of names" },
+        { "\"architectures\": \"ModernBertModel\"",
+          "'architectures': not a list of names" },
         { "\"architectures\": [1]", "'architectures': not a list of names" },
         { "\"id2label\": []", "'id2label': not an object of 1 to 65536 names" },
         { "\"id2label\": {}", "'id2label': not an object of 1 to 65536 names" },
-        { "\"id2label\": {\"0\": \"a\", \"2\": \"b\"}", "'id2label': '2' is not an id from 0 to 1, each once" },
-        { "\"id2label\": {\"0\": \"a\", \"00\": \"b\"}", "'id2label': '00' is not an id from 0 to 1, each once" },
-        { "\"id2label\": {\"-1\": \"a\"}", "'id2label': '-1' is not an id from 0 to 0, each once" },
+        { "\"id2label\": {\"0\": \"a\", \"2\": \"b\"}",
+          "'id2label': '2' is not an id from 0 to 1, each once" },
+        { "\"id2label\": {\"0\": \"a\", \"00\": \"b\"}",
+          "'id2label': '00' is not an id from 0 to 1, each once" },
+        { "\"id2label\": {\"-1\": \"a\"}",
+          "'id2label': '-1' is not an id from 0 to 0, each once" },
         { "\"id2label\": {\"99999999999999999999\": \"a\"}",
           "'id2label': '99999999999999999999' is not an id from 0 to 0, each once" },
         { "\"id2label\": {\"0\": 1}", "'id2label': the name of 0 is not text" },
@@ -291,7 +321,8 @@ whole_files(void **state)
         snprintf(want, sizeof want, "t: %s/config.json: %s\n", dir, cases[i].message);
         assert_string_equal(said, want);
     }
-    static const char *const broken[] = { "", "{\"model_type\": \"modernbert\"", "{\"a\": 1, \"a\": 2}" };
+    static const char *const broken[] = { "", "{\"model_type\": \"modernbert\"",
+                                          "{\"a\": 1, \"a\": 2}" };
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
         put(broken[i], strlen(broken[i]));
         assert_int_equal(attempt(said, sizeof said), EXIT_DATA);
@@ -310,7 +341,8 @@ whole_files(void **state)
     snprintf(want, sizeof want, "%s/config.json", dir);
     unlink(want);
     assert_int_equal(attempt(said, sizeof said), EXIT_SYS);
-    snprintf(want, sizeof want, "t: cannot open '%s/config.json': No such file or directory\n", dir);
+    snprintf(want, sizeof want,
+             "t: cannot open '%s/config.json': No such file or directory\n", dir);
     assert_string_equal(said, want);
 }
 
@@ -319,15 +351,20 @@ goldens(void **state)
 {
     (void)state;
     struct config *c = load("tests/golden/encoder/v5-mean");
-    assert_true(c->hidden == 64 && c->heads == 2 && c->layers == 5 && c->window == 8 && c->labels == 5);
+    assert_true(c->hidden == 64 && c->heads == 2 && c->layers == 5 && c->window == 8 &&
+                c->labels == 5);
     assert_true(c->theta_global == 80000 && c->theta_local == 20000);
-    assert_true(c->global[0] && !c->global[1] && !c->global[2] && !c->global[3] && c->global[4]);
+    assert_true(c->global[0] && !c->global[1] && !c->global[2] && !c->global[3] &&
+                c->global[4]);
     assert_true(c->attention_bias && c->mlp_bias && c->norm_bias && c->classifier_bias);
-    assert_true(c->arch == ARCH_SEQUENCE && c->pooling == POOL_MEAN && c->cls == 383 && c->sep == 384);
+    assert_true(c->arch == ARCH_SEQUENCE && c->pooling == POOL_MEAN && c->cls == 383 &&
+                c->sep == 384);
     unload(c);
     c = load("tests/golden/encoder/silu-hd32");
-    assert_true(c->head_size == 32 && c->norm_eps == 1e-6 && c->theta_local == 160000 && c->labels == 1);
-    assert_true(c->act == ACT_SILU && c->classifier_act == ACT_SILU && c->problem == PROBLEM_REGRESSION);
+    assert_true(c->head_size == 32 && c->norm_eps == 1e-6 && c->theta_local == 160000 &&
+                c->labels == 1);
+    assert_true(c->act == ACT_SILU && c->classifier_act == ACT_SILU &&
+                c->problem == PROBLEM_REGRESSION);
     unload(c);
     c = load("tests/golden/encoder/multilabel");
     assert_true(c->problem == PROBLEM_MULTI && c->labels == 4 && c->act == ACT_SILU);
@@ -362,9 +399,11 @@ save(void **state)
     (void)state;
     static char safe[] = "safe", odd[] = "a \"b\"\n";
     char *const names[] = { safe, odd };
-    char *text = saved("\"architectures\": [\"ModernBertForMaskedLM\"], \"x\": {\"deep\": [1, 2.5, null]}, "
-                       "\"torch_dtype\": \"bfloat16\", \"num_labels\": 7, \"local_rope_theta\": null, "
-                       "\"id2label\": {\"0\": \"old\"}", names, 2, PROBLEM_SINGLE);
+    char *text = saved(
+        "\"architectures\": [\"ModernBertForMaskedLM\"], \"x\": {\"deep\": [1, 2.5, null]}, "
+        "\"torch_dtype\": \"bfloat16\", \"num_labels\": 7, \"local_rope_theta\": null, "
+        "\"id2label\": {\"0\": \"old\"}",
+        names, 2, PROBLEM_SINGLE);
     assert_string_equal(text,
         "{\n  \"model_type\": \"modernbert\",\n"
         "  \"architectures\": [\n    \"ModernBertForSequenceClassification\"\n  ],\n"
@@ -378,7 +417,8 @@ save(void **state)
     assert_true(c->labels == 2 && c->problem == PROBLEM_SINGLE && c->arch == ARCH_SEQUENCE);
     unload(c);
     mem_free(text);
-    text = saved("\"problem_type\": \"regression\", \"dtype\": \"bfloat16\"", names, 1, PROBLEM_AUTO);
+    text = saved("\"problem_type\": \"regression\", \"dtype\": \"bfloat16\"", names, 1,
+                 PROBLEM_AUTO);
     assert_non_null(strstr(text, "\"problem_type\": \"regression\""));
     assert_non_null(strstr(text, "\"dtype\": \"float32\""));
     mem_free(text);

@@ -31,7 +31,7 @@ series(const struct record *r, const char *name)
     return t && t->type == F64 && t->bytes == STEPS * sizeof(double) ? t->data : NULL;
 }
 
-/* Sequences of part k of numpy's array_split(range(B), 3): the first B % 3 parts have one more. */
+/* Part k of numpy's array_split(range(B), 3): the first B % 3 parts have one more. */
 static void
 part_of(int B, int k, int *from, int *n)
 {
@@ -42,7 +42,8 @@ part_of(int B, int k, int *from, int *n)
 static void
 add_part(struct trainer *t, const struct record *in, int k)
 {
-    const int *ids = record_tensor(in, "input_ids")->data, *cu = record_tensor(in, "cu_seqlens")->data;
+    const int *ids = record_tensor(in, "input_ids")->data,
+              *cu = record_tensor(in, "cu_seqlens")->data;
     const int B = (int)record_tensor(in, "cu_seqlens")->shape[0] - 1;
     const int *labels = record_tensor(in, "labels")->data;
     int from, n, *mine;
@@ -61,7 +62,8 @@ row_stride(const struct record *expected)
     struct json *j = json_new();
     struct json_value root, v;
     int64_t stride = 1;
-    if (text && !json_parse(j, text, strlen(text), &root) && json_get(root, "row_stride", &v))
+    if (text && !json_parse(j, text, strlen(text), &root) &&
+        json_get(root, "row_stride", &v))
         json_int(v, &stride);
     json_free(j);
     return stride;
@@ -79,7 +81,8 @@ updates(const struct trainer *t, const struct record *expected, const float *con
         const struct tensor *f = record_tensor(expected, key);
         if (!f)
             continue;
-        const int64_t stored = e->vector ? 1 : f->shape[0], stride = stored == e->rows ? 1 : row_stride(expected);
+        const int64_t stored = e->vector ? 1 : f->shape[0],
+                      stride = stored == e->rows ? 1 : row_stride(expected);
         const float *want = f->data;
         for (int64_t r = 0; r < stored; r++)
             for (int c = 0; c < e->cols; c++, want++) {
@@ -119,9 +122,11 @@ run(const char *dir, int with_updates)
     const struct ops *be = ops_find("cpu");
     struct ctx *c = be->open(2);
     struct trainer *t = mem_zalloc(1, sizeof *t);
-    struct safetensors *in = map(dir, "inputs.safetensors"), *out = map(dir, "expected.safetensors");
+    struct safetensors *in = map(dir, "inputs.safetensors"),
+                       *out = map(dir, "expected.safetensors");
     const struct record *expected = safetensors_record(out);
-    const double *losses = series(expected, "trace.loss"), *norms = series(expected, "trace.grad_norm");
+    const double *losses = series(expected, "trace.loss"),
+                 *norms = series(expected, "trace.grad_norm");
     double loss_error = 0, norm_error = 0;
     struct config cfg;
     config_load(&cfg, dir);
@@ -138,7 +143,8 @@ run(const char *dir, int with_updates)
         keep_worst(&norm_error, fabs(norm / norms[s] - 1));
     }
     const double update = updates(t, expected, (const float *const *)start);
-    printf("# loss %.2e, gradient norm %.2e relative; updates NMSE %.2e\n", loss_error, norm_error, update);
+    printf("# loss %.2e, gradient norm %.2e relative; updates NMSE %.2e\n", loss_error,
+           norm_error, update);
     for (int i = 0; i < t->m.entries; i++)
         mem_free(start[i]);
     mem_free(start);
@@ -147,7 +153,8 @@ run(const char *dir, int with_updates)
     safetensors_close(in);
     safetensors_close(out);
     mem_free(t);
-    return loss_error <= 1e-5 && norm_error <= 2.5e-5 && update <= 1e-6 && (update >= 0 || !with_updates);
+    return loss_error <= 1e-5 && norm_error <= 2.5e-5 && update <= 1e-6 &&
+           (update >= 0 || !with_updates);
 }
 
 int
