@@ -204,10 +204,10 @@ until_true() {
     sleep 30 > fifo & sleeper=$!
     mbert-train -q -m mini --init random -o out --train fifo & pid=$!
     until_true test -e "out.tmp.$pid/log.jsonl"
-    kill -HUP $pid
+    kill -TERM $pid
     status=0; wait $pid || status=$?
     kill $sleeper
-    [ "$status" = 129 ]
+    [ "$status" = 143 ]
     [ -z "$(ls -d out*)" ]
 }
 

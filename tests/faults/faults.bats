@@ -106,6 +106,7 @@ END
 
 @test "a tool that is told to stop leaves no temporary file" {
     for sig in TERM INT HUP; do
+        sh -c "kill -$sig \$\$" && continue # whoever runs the tests has it ignored
         run fault "write:signal=$sig:when=2" pack-batch --tokens 40 "$I/prompts.st.zst" -o x
         [ "$status" -gt 128 ]
         [ -z "$(find . -name 'x*')" ]
