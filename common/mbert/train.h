@@ -17,6 +17,6 @@ struct train_options {
     double lr, decay, warmup, max_norm;    /* warmup: share of the steps */
     int64_t seed;
 };
-/* Dies of wrong options, stream or model; then, or at a signal, it leaves nothing behind. */
+/* Dies of wrong options, stream or model; then, or at a signal, it leaves nothing. */
 void train_run(const struct train_options *o);
 #endif
