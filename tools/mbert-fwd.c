@@ -13,11 +13,15 @@ main(int argc, char **argv)
     const char *path = NULL;
     int device = 0, print = 0;
     const struct opt table[] = {
-        OPT_STR('m', "model", &o.dir, "DIR", "model directory: config.json, model.safetensors (required)"),
-        OPT_ENUM(0, "emit", &o.emit, "pooled|hidden|layers|logits", "what to write (pooled)"),
-        OPT_ENUM(0, "pooling", &o.pooling, "cls|mean", "how a sequence becomes a vector (as config.json says)"),
+        OPT_STR('m', "model", &o.dir, "DIR",
+                "model directory: config.json, model.safetensors (required)"),
+        OPT_ENUM(0, "emit", &o.emit, "pooled|hidden|layers|logits",
+                 "what to write (pooled)"),
+        OPT_ENUM(0, "pooling", &o.pooling, "cls|mean",
+                 "how a sequence becomes a vector (as config.json says)"),
         OPT_FLAG(0, "normalize", &o.normalize, "pooled vectors of length 1"),
-        OPT_ENUM(0, "attention", &o.attention_global, "config|global", "global: ignore the windows (config)"),
+        OPT_ENUM(0, "attention", &o.attention_global, "config|global",
+                 "global: ignore the windows (config)"),
         OPT_ENUM(0, "device", &device, "cpu|cuda|auto", "where to compute (cpu)"),
         OPT_ENUM(0, "dtype", &o.dtype, "auto|f32|bf16", "type of the activations (auto)"),
         OPT_INT(0, "threads", &o.threads, 0, 1024, "N", "threads; 0: one a core (0)"),
@@ -35,7 +39,8 @@ main(int argc, char **argv)
         return EXIT_OK;
     }
     struct stream_in *in = stream_open(argc, argv, "tokens|batch", 0);
-    struct stream_out *out = stream_create(path, infer_kind(f), stream_head(in), argv0, infer_provenance(f), 0);
+    struct stream_out *out =
+        stream_create(path, infer_kind(f), stream_head(in), argv0, infer_provenance(f), 0);
     infer_run(f, in, out);
     stream_end(out, stream_rows(in));
     stream_close(in);

@@ -11,7 +11,8 @@ take(struct arena *a, int rows, int cols, enum dtype type)
 static const struct mat none;
 
 static void
-place_layer(struct layer_acts *l, struct arena *a, const struct config *c, enum dtype type, int T, int train)
+place_layer(struct layer_acts *l, struct arena *a, const struct config *c, enum dtype type,
+            int T, int train)
 {
     const int D = c->hidden;
     l->qkv = take(a, T, 3 * D, type);
@@ -68,17 +69,21 @@ place_backward(struct acts *s, struct arena *a, const struct config *c, int T, i
     s->dout = take(a, T, D, s->type);
     s->dg = take(a, T, c->ffn, s->type);
     s->du = take(a, T, 2 * c->ffn, s->type);
-    s->dfinal = mat_of(s->dqkv.p, T, D, F32); /* done with before the first dqkv; 3 D of A hold D of F32 */
+    /* done with before the first dqkv is written; 3 D of A hold D of F32 */
+    s->dfinal = mat_of(s->dqkv.p, T, D, F32);
     s->dpooled = take(a, B, D, F32);
 }
 
 void
-acts_place(struct acts *s, struct arena *a, const struct model *m, int mode, enum dtype type, int T, int B)
+acts_place(struct acts *s, struct arena *a, const struct model *m, int mode,
+           enum dtype type, int T, int B)
 {
     const int train = mode == ACTS_TRAIN;
     const uint64_t key = s->drop_key;
     void *memory = s->memory;
-    *s = (struct acts){ .mode = mode, .rows = T, .seqs = B, .layers = m->cfg.layers, .type = type };
+    *s = (struct acts){
+        .mode = mode, .rows = T, .seqs = B, .layers = m->cfg.layers, .type = type
+    };
     s->drop_key = key;
     s->memory = memory;
     s->by_token = m->head == HEAD_TOKEN || m->head == HEAD_MLM;
@@ -105,15 +110,17 @@ acts_cut(const struct acts *s, int T, int B)
 {
     struct acts r = *s;
     assert(T <= s->rows && B <= s->seqs);
-    struct mat *const tokens[] = { &r.embed_stat, &r.x, &r.h, &r.g, &r.final, &r.final_stat,
-                                   &r.dx, &r.dh, &r.dqkv, &r.dout, &r.dg, &r.du, &r.dfinal };
+    struct mat *const tokens[] = { &r.embed_stat, &r.x,  &r.h,     &r.g,    &r.final,
+                                   &r.final_stat, &r.dx, &r.dh,    &r.dqkv, &r.dout,
+                                   &r.dg,         &r.du, &r.dfinal };
     struct mat *const head[] = { &r.dense_u, &r.dense, &r.head_stat, &r.head_out, &r.logits,
                                  &r.dlogits, &r.dhead, &r.ddense };
     for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
         cut(tokens[i], T);
     for (int i = 0; i < s->layers; i++) {
         struct layer_acts *l = &r.layer[i];
-        struct mat *const own[] = { &l->x, &l->stat1, &l->qkv, &l->o, &l->lse, &l->x2, &l->stat2, &l->u };
+        struct mat *const own[] = { &l->x,   &l->stat1, &l->qkv,   &l->o,
+                                    &l->lse, &l->x2,    &l->stat2, &l->u };
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
             cut(own[k], T);
     }

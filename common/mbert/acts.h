@@ -10,7 +10,7 @@
  * know which.
  *
  *     struct acts s = {0};
- *     acts_fit(&s, &m, ACTS_TRAIN, F32, T, B);   // (again) for each batch; grows when it must
+ *     acts_fit(&s, &m, ACTS_TRAIN, F32, T, B);   // for each batch; grows when it must
  *     struct acts now = acts_cut(&s, T, B);
  */
 #include "common/mbert/model.h"
@@ -27,16 +27,16 @@ struct acts {
     int layers;
     int by_token;                          /* the head looks at every token: N = T */
     enum dtype type;                       /* of A */
-    int window_off;                        /* set by mbert_encode: every layer sees everything */
-    uint64_t drop_key;                     /* the caller's, training only: 0 is no dropout */
+    int window_off;                        /* mbert_encode: every layer sees everything */
+    uint64_t drop_key;                     /* the caller's, training: 0 is no dropout */
     int *ids;                              /* [T] device */
     struct mat embed_stat;                 /* [T,2] */
     struct layer_acts layer[CONFIG_LAYERS];
-    struct mat x;                          /* [T,D] R: the residual stream after the last layer */
+    struct mat x;                          /* [T,D] R: after the last layer */
     struct mat h, g;                       /* scratch [T,D] A, [T,F] A */
     struct mat final, final_stat;          /* final_norm's output [T,D] R, [T,2] */
     struct mat pooled;                     /* [B,D] F32 */
-    /* the head, N = B rows, or T when the head looks at every token; absent without a head */
+    /* the head, N = B rows, or T when it looks at every token; absent without a head */
     struct mat dense_u, dense, head_stat, head_out;  /* [N,D] F32, [N,2] */
     struct mat logits;                     /* [N,C] F32 */
     /* backward, ACTS_TRAIN only */
@@ -48,10 +48,12 @@ struct acts {
  * Places everything for T rows and B sequences from a->used on; run with a->base NULL to
  * learn a->used.  Of m only the config, head, classes and flags are looked at.
  */
-void acts_place(struct acts *s, struct arena *a, const struct model *m, int mode, enum dtype type, int T, int B);
+void acts_place(struct acts *s, struct arena *a, const struct model *m, int mode,
+                enum dtype type, int T, int B);
 /* What of a placed set a smaller batch uses: every mat cut to T rows or B rows. */
 struct acts acts_cut(const struct acts *s, int T, int B);
-/* As acts_place, in device memory of its own, when s is too small for T rows or B sequences; else nothing. */
-void acts_fit(struct acts *s, const struct model *m, int mode, enum dtype type, int T, int B);
+/* As acts_place, in device memory of its own, when s is too small for T or B. */
+void acts_fit(struct acts *s, const struct model *m, int mode, enum dtype type, int T,
+              int B);
 void acts_free(struct acts *s, const struct model *m);
 #endif

@@ -6,10 +6,11 @@ struct drop
 block_drop(const struct model *m, const struct acts *s, int layer, enum drop_site site)
 {
     const struct config *c = &m->cfg;
-    const double p = site == DROP_EMBED ? c->embedding_dropout
-                     : site == DROP_MLP ? c->mlp_dropout
+    /* attention_dropout serves twice: the probabilities, and what Wo gives */
+    const double p = site == DROP_EMBED  ? c->embedding_dropout
+                     : site == DROP_MLP  ? c->mlp_dropout
                      : site == DROP_HEAD ? c->classifier_dropout
-                                         : c->attention_dropout; /* probabilities, and after Wo */
+                                         : c->attention_dropout;
     if (!s->drop_key || p == 0)
         return (struct drop){ 0, 0 };
     return (struct drop){ (float)p, rng_key(s->drop_key, (uint64_t)layer, (uint64_t)site) };
@@ -41,13 +42,13 @@ block_forward(const struct model *m, struct acts *s, const struct seqs *q, int i
     const struct ops *be = m->be;
     const struct view w = view_of(m, s, i);
     const struct mat next = i + 1 < m->cfg.layers ? s->layer[i + 1].x : s->x;
-    be->norm_qkv(m->c, a->qkv, a->stat1, s->h, a->x, i ? &p->attn_norm : NULL, &p->Wqkv, w.rope,
-                 m->cfg.heads, q);
+    be->norm_qkv(m->c, a->qkv, a->stat1, s->h, a->x, i ? &p->attn_norm : NULL, &p->Wqkv,
+                 w.rope, m->cfg.heads, q);
     be->attention(m->c, a->o, a->lse, w.q, w.k, w.v, m->cfg.heads, q, w.window, w.scale,
                   block_drop(m, s, i, DROP_ATTENTION));
     be->linear_add(m->c, a->x2, a->o, &p->Wo, a->x, block_drop(m, s, i, DROP_OUT));
-    be->norm_glu(m->c, s->g, a->u, a->stat2, s->h, a->x2, &p->mlp_norm, &p->Wi, (enum act)m->cfg.act,
-                 block_drop(m, s, i, DROP_MLP));
+    be->norm_glu(m->c, s->g, a->u, a->stat2, s->h, a->x2, &p->mlp_norm, &p->Wi,
+                 (enum act)m->cfg.act, block_drop(m, s, i, DROP_MLP));
     be->linear_add(m->c, next, s->g, &p->Wo2, a->x2, (struct drop){ 0, 0 });
 }
 
@@ -58,16 +59,19 @@ mlp_backward(const struct model *m, struct layer_params *g, struct acts *s, int 
     const struct layer_acts *a = &s->layer[i];
     const struct ops *be = m->be;
     be->linear_dx(m->c, s->dg, s->dx, &p->Wo2, 0);
-    be->glu_bwd(m->c, s->du, s->g, s->dg, a->u, (enum act)m->cfg.act, block_drop(m, s, i, DROP_MLP));
+    be->glu_bwd(m->c, s->du, s->g, s->dg, a->u, (enum act)m->cfg.act,
+                block_drop(m, s, i, DROP_MLP));
     be->linear_dw(m->c, g->Wo2.w, g->Wo2.b, s->dx, s->g);
     be->norm(m->c, s->h, (struct mat){ 0 }, a->x2, &p->mlp_norm);
     be->linear_dw(m->c, g->Wi.w, g->Wi.b, s->du, s->h);
     be->linear_dx(m->c, s->dh, s->du, &p->Wi, 0);
-    be->norm_bwd(m->c, s->dx, g->mlp_norm.w, g->mlp_norm.b, s->dh, a->x2, a->stat2, &p->mlp_norm);
+    be->norm_bwd(m->c, s->dx, g->mlp_norm.w, g->mlp_norm.b, s->dh, a->x2, a->stat2,
+                 &p->mlp_norm);
 }
 
 static void
-attention_backward(const struct model *m, struct layer_params *g, struct acts *s, const struct seqs *q, int i)
+attention_backward(const struct model *m, struct layer_params *g, struct acts *s,
+                   const struct seqs *q, int i)
 {
     const struct layer_params *p = &m->p.layer[i];
     const struct layer_acts *a = &s->layer[i];
@@ -82,8 +86,9 @@ attention_backward(const struct model *m, struct layer_params *g, struct acts *s
     }
     be->linear_dw(m->c, g->Wo.w, g->Wo.b, dy, a->o);
     be->linear_dx(m->c, s->dout, dy, &p->Wo, 0);
-    be->attention_bwd(m->c, mat_cols(s->dqkv, 0, D), mat_cols(s->dqkv, D, D), mat_cols(s->dqkv, 2 * D, D),
-                      s->dout, a->o, a->lse, w.q, w.k, w.v, m->cfg.heads, q, w.window, w.scale,
+    be->attention_bwd(m->c, mat_cols(s->dqkv, 0, D), mat_cols(s->dqkv, D, D),
+                      mat_cols(s->dqkv, 2 * D, D), s->dout, a->o, a->lse, w.q, w.k, w.v,
+                      m->cfg.heads, q, w.window, w.scale,
                       block_drop(m, s, i, DROP_ATTENTION));
     be->rope_bwd(m->c, s->dqkv, w.rope, m->cfg.heads, q);
     if (!i) { /* no norm: Wqkv read the residual stream itself */
@@ -94,11 +99,13 @@ attention_backward(const struct model *m, struct layer_params *g, struct acts *s
     be->norm(m->c, s->h, (struct mat){ 0 }, a->x, &p->attn_norm);
     be->linear_dw(m->c, g->Wqkv.w, g->Wqkv.b, s->dqkv, s->h);
     be->linear_dx(m->c, s->dh, s->dqkv, &p->Wqkv, 0);
-    be->norm_bwd(m->c, s->dx, g->attn_norm.w, g->attn_norm.b, s->dh, a->x, a->stat1, &p->attn_norm);
+    be->norm_bwd(m->c, s->dx, g->attn_norm.w, g->attn_norm.b, s->dh, a->x, a->stat1,
+                 &p->attn_norm);
 }
 
 void
-block_backward(const struct model *m, struct params *g, struct acts *s, const struct seqs *q, int i)
+block_backward(const struct model *m, struct params *g, struct acts *s,
+               const struct seqs *q, int i)
 {
     mlp_backward(m, &g->layer[i], s, i);
     attention_backward(m, &g->layer[i], s, q, i);

@@ -24,7 +24,8 @@ vector_of(struct feed *f, const char *name, enum dtype type, enum dtype or_type)
         stream_bad(f->in, "tensor '%s' is missing", name);
     if (t->rank != 1 || (t->type != type && t->type != or_type))
         stream_bad(f->in, "tensor '%s' is not a vector of %s%s%s", name, dtype_name(type),
-                   type == or_type ? "" : " or ", type == or_type ? "" : dtype_name(or_type));
+                   type == or_type ? "" : " or ",
+                   type == or_type ? "" : dtype_name(or_type));
     return t;
 }
 
@@ -43,12 +44,12 @@ open_record(struct feed *f)
     f->count = (int)t->shape[0] - 1;
     f->next = 0;
     if (cu[0] != 0 || cu[f->count] != ids->shape[0])
-        stream_bad(f->in, "cu_seqlens go from %d to %d, but there are %lld input_ids", cu[0], cu[f->count],
-                   (long long)ids->shape[0]);
+        stream_bad(f->in, "cu_seqlens go from %d to %d, but there are %lld input_ids",
+                   cu[0], cu[f->count], (long long)ids->shape[0]);
     for (int b = 0; b < f->count; b++)
         if (cu[b + 1] <= cu[b])
-            stream_bad(f->in, "sequence %d has %d tokens (cu_seqlens %d, %d)", b, cu[b + 1] - cu[b], cu[b],
-                       cu[b + 1]);
+            stream_bad(f->in, "sequence %d has %d tokens (cu_seqlens %d, %d)", b,
+                       cu[b + 1] - cu[b], cu[b], cu[b + 1]);
     if (row && (row->type != I64 || row->rank != 1 || row->shape[0] != f->count))
         stream_bad(f->in, "tensor 'row' is not I64 [%d]", f->count);
 }
@@ -60,7 +61,8 @@ number_rows(struct feed *f)
     int64_t *row = room(&f->rownumbers, (size_t)f->seqs, sizeof *row);
     for (int b = 0; b < f->seqs; b++) {
         if (t) {
-            memcpy(&row[b], (const char *)t->data + (size_t)(f->first + b) * sizeof *row, sizeof *row);
+            memcpy(&row[b], (const char *)t->data + (size_t)(f->first + b) * sizeof *row,
+                   sizeof *row);
             row[b] += stream_base(f->in);
         } else {
             row[b] = f->numbered++;
@@ -88,7 +90,8 @@ read_ids(struct feed *f)
         while (i >= f->cu[b + 1])
             b++;
         if (ids[i] < 0 || ids[i] >= f->vocab)
-            stream_bad(f->in, "row %lld: token id %d is outside the vocabulary of '%s' (%d)",
+            stream_bad(f->in,
+                       "row %lld: token id %d is outside the vocabulary of '%s' (%d)",
                        (long long)f->row[b], ids[i], f->dir, f->vocab);
     }
     f->ids = ids;
@@ -113,8 +116,9 @@ cut_batch(struct feed *f)
     number_rows(f);
     for (int b = 0; b < f->seqs; b++)
         if (cu[b + 1] - cu[b] > f->positions)
-            stream_bad(f->in, "row %lld has %d tokens, but '%s' has %d positions; use bpe-tok --max-length %d",
-                       (long long)f->row[b], cu[b + 1] - cu[b], f->dir, f->positions, f->positions);
+            stream_bad(f->in, "row %lld has %d tokens, but '%s' has %d positions; "
+                       "use bpe-tok --max-length %d", (long long)f->row[b],
+                       cu[b + 1] - cu[b], f->dir, f->positions, f->positions);
     read_ids(f);
 }
 
@@ -134,12 +138,14 @@ feed_next(struct feed *f)
 
 /* I32 [B+1] offsets of a kept field: 0, growing, to the number of bytes. */
 static int
-offset_at(const struct feed *f, const struct tensor *offsets, const struct tensor *bytes, int b)
+offset_at(const struct feed *f, const struct tensor *offsets, const struct tensor *bytes,
+          int b)
 {
     int at, before = 0;
     memcpy(&at, (const char *)offsets->data + (size_t)b * sizeof at, sizeof at);
     if (b)
-        memcpy(&before, (const char *)offsets->data + (size_t)(b - 1) * sizeof at, sizeof at);
+        memcpy(&before, (const char *)offsets->data + (size_t)(b - 1) * sizeof at,
+               sizeof at);
     if (at < before || at > bytes->shape[0])
         stream_bad(f->in, "tensor '%s': offset %d is out of order", offsets->name, b);
     return at;
@@ -149,15 +155,18 @@ static int
 kept_field(const struct feed *f, const struct tensor *t, const struct tensor **offsets)
 {
     char name[512];
-    if (t->type != U8 || t->rank != 1 || snprintf(name, sizeof name, "%s.offsets", t->name) >= (int)sizeof name)
+    if (t->type != U8 || t->rank != 1 ||
+        snprintf(name, sizeof name, "%s.offsets", t->name) >= (int)sizeof name)
         return 0;
     *offsets = record_tensor(f->record, name);
-    return *offsets && (*offsets)->type == I32 && (*offsets)->rank == 1 && (*offsets)->shape[0] == f->count + 1;
+    return *offsets && (*offsets)->type == I32 && (*offsets)->rank == 1 &&
+           (*offsets)->shape[0] == f->count + 1;
 }
 
 /* The part of a kept field that belongs to the batch, and its offsets from 0 in `own`. */
 static void
-travel_kept(const struct feed *f, struct image *b, const struct tensor *t, const struct tensor *offsets, int *own)
+travel_kept(const struct feed *f, struct image *b, const struct tensor *t,
+            const struct tensor *offsets, int *own)
 {
     const int from = offset_at(f, offsets, t, f->first);
     for (int i = 0; i <= f->seqs; i++)
@@ -182,12 +191,14 @@ feed_travel(struct feed *f, struct image *b)
 {
     const struct record *r = f->record;
     const struct tensor *offsets;
-    int *own = room(&f->scratch, mem_mul((size_t)r->tensors, (size_t)f->seqs + 1), sizeof *own);
+    int *own =
+        room(&f->scratch, mem_mul((size_t)r->tensors, (size_t)f->seqs + 1), sizeof *own);
     image_1d(b, "cu_seqlens", I32, f->seqs + 1, f->cu);
     image_1d(b, "row", I64, f->seqs, f->row);
     for (int i = 0; i < r->tensors; i++) {
         const struct tensor *t = &r->tensor[i];
-        if (!strcmp(t->name, "cu_seqlens") || !strcmp(t->name, "row") || !strcmp(t->name, "input_ids"))
+        if (!strcmp(t->name, "cu_seqlens") || !strcmp(t->name, "row") ||
+            !strcmp(t->name, "input_ids"))
             continue;
         if (kept_field(f, t, &offsets)) {
             travel_kept(f, b, t, offsets, own);
@@ -214,17 +225,18 @@ void
 feed_check(const struct stream_in *in, const struct config *c, const char *dir)
 {
     const struct record *head = stream_head(in);
-    const char *made_by = record_meta(head, "tokenizer"), *vocab = record_meta(head, "vocab");
+    const char *made_by = record_meta(head, "tokenizer"),
+               *vocab = record_meta(head, "vocab");
     char *path = mem_printf("%s/tokenizer.json", dir);
     if (vocab && strtoll(vocab, NULL, 10) > c->vocab)
-        die_data("'%s' was made with a vocabulary of %s tokens, but '%s' knows %d", stream_name(in), vocab, dir,
-                 c->vocab);
+        die_data("'%s' was made with a vocabulary of %s tokens, but '%s' knows %d",
+                 stream_name(in), vocab, dir, c->vocab);
     if (made_by && !access(path, R_OK)) {
         struct tokenizer t;
         tokenizer_load(&t, dir);
         if (strtoull(made_by, NULL, 16) != t.fingerprint)
-            die_data("'%s' was made with tokenizer %s, but '%s' is %016" PRIx64, stream_name(in), made_by, path,
-                     t.fingerprint);
+            die_data("'%s' was made with tokenizer %s, but '%s' is %016" PRIx64,
+                     stream_name(in), made_by, path, t.fingerprint);
         tokenizer_free(&t);
     }
     mem_free(path);

@@ -17,7 +17,8 @@ head_forward(struct model *m, struct acts *s, struct mat x)
 }
 
 void
-head_backward(const struct model *m, struct params *g, struct acts *s, struct mat dx, struct mat x)
+head_backward(const struct model *m, struct params *g, struct acts *s, struct mat dx,
+              struct mat x)
 {
     const struct ops *be = m->be;
     const struct drop drop = block_drop(m, s, 0, DROP_HEAD);
@@ -26,9 +27,10 @@ head_backward(const struct model *m, struct params *g, struct acts *s, struct ma
     be->linear_dx(m->c, s->dhead, s->dlogits, &m->p.classifier, 0);
     if (drop.p > 0)
         be->dropout(m->c, s->dhead, s->dhead, drop);
-    be->zero(m->c, s->ddense.p, (size_t)s->ddense.rows * (size_t)s->ddense.cols * sizeof(float));
-    be->norm_bwd(m->c, s->ddense, g->head_norm.w, g->head_norm.b, s->dhead, s->dense, s->head_stat,
-                 &m->p.head_norm);
+    be->zero(m->c, s->ddense.p,
+             (size_t)s->ddense.rows * (size_t)s->ddense.cols * sizeof(float));
+    be->norm_bwd(m->c, s->ddense, g->head_norm.w, g->head_norm.b, s->dhead, s->dense,
+                 s->head_stat, &m->p.head_norm);
     be->act_bwd(m->c, s->dhead, s->ddense, s->dense_u, (enum act)m->cfg.classifier_act);
     be->linear_dw(m->c, g->dense.w, g->dense.b, s->dhead, x);
     be->linear_dx(m->c, dx, s->dhead, &m->p.dense, 0);

@@ -54,15 +54,18 @@ infer_open(const struct infer_options *o)
     check_options(o);
     f->o = *o;
     const struct ops *be = backend(o);
-    model_load(&f->m, be, be->open(o->threads), o->dir, o->emit == EMIT_LOGITS ? 0 : MODEL_BODY, 0, 0);
+    model_load(&f->m, be, be->open(o->threads), o->dir,
+               o->emit == EMIT_LOGITS ? 0 : MODEL_BODY, 0, 0);
     if (o->emit == EMIT_LOGITS && f->m.head == HEAD_NONE)
-        die_data("'%s': no head that makes logits ('architectures' in config.json); use --emit pooled", o->dir);
+        die_data("'%s': no head that makes logits ('architectures' in config.json); "
+                 "use --emit pooled", o->dir);
     if (f->o.pooling < 0)
         f->o.pooling = (int)f->m.cfg.pooling;
     const int pools = o->emit == EMIT_POOLED || f->m.head == HEAD_SEQUENCE;
-    f->provenance = mem_printf("--emit %s%s%s%s%s", emits[o->emit], pools ? " --pooling " : "",
-                               pools ? poolings[f->o.pooling] : "", o->normalize ? " --normalize" : "",
-                               o->attention_global ? " --attention global" : "");
+    f->provenance =
+        mem_printf("--emit %s%s%s%s%s", emits[o->emit], pools ? " --pooling " : "",
+                   pools ? poolings[f->o.pooling] : "", o->normalize ? " --normalize" : "",
+                   o->attention_global ? " --attention global" : "");
     image_init(&f->image);
     return f;
 }
@@ -120,11 +123,12 @@ static void
 put(struct infer *f, const char *name, struct mat x, int per_token, int counted)
 {
     struct feed *d = &f->feed;
-    const size_t n = mem_mul((size_t)x.rows, (size_t)x.cols), bytes = mem_mul(n, sizeof(float));
+    const size_t n = mem_mul((size_t)x.rows, (size_t)x.cols);
+    const size_t bytes = mem_mul(n, sizeof(float));
     assert(x.type == F32 && x.ld == x.cols && x.rows == (per_token ? d->rows : d->seqs));
     if (bytes > RECORD_BYTES)
-        stream_bad(d->in, "row %lld: '%s' takes %zu bytes, more than a record holds; cut with bpe-tok --max-length",
-                   (long long)d->row[0], name, bytes);
+        stream_bad(d->in, "row %lld: '%s' takes %zu bytes, more than a record holds; "
+                   "cut with bpe-tok --max-length", (long long)d->row[0], name, bytes);
     f->host.n = 0;
     float *host = buf_room(&f->host, bytes);
     f->m.be->download(f->m.c, host, x.p, bytes);
@@ -160,7 +164,8 @@ run_batch(struct infer *f)
     model_positions(&f->m, d->longest);
     be->seqs_make(f->m.c, &q, d->seqs, d->cu);
     be->upload(f->m.c, s.ids, d->ids, (size_t)d->rows * sizeof *s.ids);
-    mbert_encode(&f->m, &s, &q, f->o.attention_global, f->o.emit == EMIT_LAYERS ? put_layer : NULL, f);
+    mbert_encode(&f->m, &s, &q, f->o.attention_global,
+                 f->o.emit == EMIT_LAYERS ? put_layer : NULL, f);
     if (f->o.emit == EMIT_HIDDEN || f->o.emit == EMIT_LAYERS) {
         put(f, "final_hidden", s.final, 1, 1);
     } else if (f->o.emit == EMIT_LOGITS && s.by_token) {
@@ -170,7 +175,7 @@ run_batch(struct infer *f)
         mbert_pool(&f->m, &s, &q, kind);
         if (f->o.emit == EMIT_LOGITS)
             head_forward(&f->m, &s, s.pooled);
-        put(f, f->o.emit == EMIT_LOGITS ? "logits" : "pooled", f->o.emit == EMIT_LOGITS ? s.logits : s.pooled, 0, 1);
+        put(f, emits[f->o.emit], f->o.emit == EMIT_LOGITS ? s.logits : s.pooled, 0, 1);
     }
     be->seqs_free(f->m.c, &q);
 }
@@ -180,7 +185,9 @@ static int
 budget_of(const struct infer *f, const struct stream_in *in)
 {
     const int most = strcmp(stream_kind(in), "tokens") ? BATCH_TOKENS : CUT_TOKENS;
-    const int logits = f->m.head == HEAD_MLM ? f->m.cfg.vocab : f->m.head == HEAD_TOKEN ? f->m.classes : 1;
+    const int logits = f->m.head == HEAD_MLM     ? f->m.cfg.vocab
+                       : f->m.head == HEAD_TOKEN ? f->m.classes
+                                                 : 1;
     const int cols = f->o.emit == EMIT_LOGITS ? logits : f->m.cfg.hidden;
     const int fit = (int)(RECORD_BYTES / ((size_t)cols * sizeof(float)));
     return fit < most ? fit : most;
@@ -196,8 +203,8 @@ infer_run(struct infer *f, struct stream_in *in, struct stream_out *out)
     image_meta(head, "dtype", dtype_name(F32));
     if (!record_meta(stream_head(in), "labels") && c->label)
         stream_labels_set(head, c->label, c->labels);
-    f->feed = (struct feed){ .in = in, .budget = budget_of(f, in), .vocab = c->vocab, .positions = c->positions,
-                             .dir = f->o.dir };
+    f->feed = (struct feed){ .in = in, .budget = budget_of(f, in), .vocab = c->vocab,
+                             .positions = c->positions, .dir = f->o.dir };
     f->out = out;
     while (feed_next(&f->feed))
         run_batch(f);
@@ -207,27 +214,31 @@ infer_run(struct infer *f, struct stream_in *in, struct stream_out *out)
 static void
 print_config(const struct config *c)
 {
-    static const char *const acts[] = { "none", "gelu", "silu", "gelu_pytorch_tanh", "relu" };
-    printf("hidden\t%d\nlayers\t%d\nheads\t%d of %d\nffn\t%d\nvocab\t%d\npositions\t%d\n", c->hidden, c->layers,
-           c->heads, c->head_size, c->ffn, c->vocab, c->positions);
+    static const char *const acts[] = { "none", "gelu", "silu", "gelu_pytorch_tanh",
+                                        "relu" };
+    printf("hidden\t%d\nlayers\t%d\nheads\t%d of %d\nffn\t%d\nvocab\t%d\npositions\t%d\n",
+           c->hidden, c->layers, c->heads, c->head_size, c->ffn, c->vocab, c->positions);
     printf("window\t%d keys to each side\nglobal layers\t", c->window);
     for (int i = 0; i < c->layers; i++)
         putchar(c->global[i] ? 'g' : '-');
-    printf("\nrope theta\t%.9g global, %.9g local\nnorm eps\t%.9g\nactivation\t%s, head %s\n", c->theta_global,
-           c->theta_local, c->norm_eps, acts[c->act], acts[c->classifier_act]);
+    printf("\nrope theta\t%.9g global, %.9g local\nnorm eps\t%.9g\n", c->theta_global,
+           c->theta_local, c->norm_eps);
+    printf("activation\t%s, head %s\n", acts[c->act], acts[c->classifier_act]);
 }
 
 void
 infer_print(const struct infer *f)
 {
-    static const char *const heads[] = { "none used", "sequence classification", "token classification", "masked LM" };
+    static const char *const heads[] = { "none used", "sequence classification",
+                                         "token classification", "masked LM" };
     printf("model\t%s\nfingerprint\t%016" PRIx64 "\n", f->o.dir, f->m.fingerprint);
     print_config(&f->m.cfg);
     printf("head\t%s\n", heads[f->m.head]);
     if (f->m.classes)
         printf("classes\t%d\n", f->m.classes);
-    printf("emit\t%s\npooling\t%s\nnormalize\t%s\nattention\t%s\n", emits[f->o.emit], poolings[f->o.pooling],
-           f->o.normalize ? "yes" : "no", f->o.attention_global ? "global (windows ignored)" : "config");
+    printf("emit\t%s\npooling\t%s\nnormalize\t%s\nattention\t%s\n", emits[f->o.emit],
+           poolings[f->o.pooling], f->o.normalize ? "yes" : "no",
+           f->o.attention_global ? "global (windows ignored)" : "config");
     printf("device\t%s\ndtype\tF32\n", f->m.be->about(f->m.c));
 }
 

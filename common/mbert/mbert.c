@@ -2,12 +2,16 @@
 #include <assert.h>
 #include "common/mbert/block.h"
 
-_Static_assert((int)ACT_GELU == (int)OP_GELU && (int)ACT_SILU == (int)OP_SILU, "config and ops agree");
-_Static_assert((int)ACT_GELU_TANH == (int)OP_GELU_TANH && (int)ACT_RELU == (int)OP_RELU, "config and ops agree");
-_Static_assert((int)POOL_CLS == (int)OP_CLS && (int)POOL_MEAN == (int)OP_MEAN, "config and ops agree");
+_Static_assert((int)ACT_GELU == (int)OP_GELU && (int)ACT_SILU == (int)OP_SILU,
+               "config and ops agree");
+_Static_assert((int)ACT_GELU_TANH == (int)OP_GELU_TANH && (int)ACT_RELU == (int)OP_RELU,
+               "config and ops agree");
+_Static_assert((int)POOL_CLS == (int)OP_CLS && (int)POOL_MEAN == (int)OP_MEAN,
+               "config and ops agree");
 
 void
-mbert_encode(struct model *m, struct acts *s, const struct seqs *q, int window_off, hidden_fn *each, void *arg)
+mbert_encode(struct model *m, struct acts *s, const struct seqs *q, int window_off,
+             hidden_fn *each, void *arg)
 {
     const struct ops *be = m->be;
     assert(s->rows == q->rows && s->seqs == q->n && q->longest <= m->positions);
@@ -31,7 +35,8 @@ mbert_pool(struct model *m, struct acts *s, const struct seqs *q, enum pool_kind
 }
 
 void
-mbert_backward(struct model *m, struct params *g, struct acts *s, const struct seqs *q, enum pool_kind kind)
+mbert_backward(struct model *m, struct params *g, struct acts *s, const struct seqs *q,
+               enum pool_kind kind)
 {
     const struct ops *be = m->be;
     const size_t row = (size_t)m->cfg.hidden * sizeof(float);
@@ -43,8 +48,8 @@ mbert_backward(struct model *m, struct params *g, struct acts *s, const struct s
         be->pool_bwd(m->c, s->dfinal, s->dpooled, q, kind);
     }
     be->zero(m->c, s->dx.p, (size_t)s->dx.rows * row);
-    be->norm_bwd(m->c, s->dx, g->final_norm.w, g->final_norm.b, s->dfinal, s->x, s->final_stat,
-                 &m->p.final_norm);
+    be->norm_bwd(m->c, s->dx, g->final_norm.w, g->final_norm.b, s->dfinal, s->x,
+                 s->final_stat, &m->p.final_norm);
     for (int i = m->cfg.layers - 1; i >= 0; i--)
         block_backward(m, g, s, q, i);
     be->embed_norm_bwd(m->c, g->E, g->embed_norm.w, g->embed_norm.b, s->dx, s->ids, m->p.E,

@@ -10,7 +10,7 @@
  */
 #include "common/mbert/acts.h"
 
-/* Called after the embeddings (layer 0) and after each layer N = 1..L with the residual stream. */
+/* Called with the residual stream after the embeddings (0) and after layers N = 1..L. */
 typedef void hidden_fn(void *arg, int layer, struct mat x);
 /*
  * The encoder: s->ids -> s->final.  window_off: every layer global (rope tables unchanged).
@@ -18,7 +18,8 @@ typedef void hidden_fn(void *arg, int layer, struct mat x);
  */
 void mbert_encode(struct model *m, struct acts *s, const struct seqs *q, int window_off,
                   hidden_fn *each, void *arg);
-void mbert_pool(struct model *m, struct acts *s, const struct seqs *q, enum pool_kind kind); /* s->pooled */
+/* s->final -> s->pooled */
+void mbert_pool(struct model *m, struct acts *s, const struct seqs *q, enum pool_kind kind);
 /*
  * Head on x [N,D]: s->pooled for HEAD_SEQUENCE, s->final (every token) for HEAD_TOKEN and
  * HEAD_MLM: -> head_out, logits (classifier, or the tied decoder).
@@ -26,9 +27,11 @@ void mbert_pool(struct model *m, struct acts *s, const struct seqs *q, enum pool
 void head_forward(struct model *m, struct acts *s, struct mat x);
 /*
  * From s->dlogits back to every parameter: g += gradient (g's table mirrors m's).  Needs
- * ACTS_TRAIN, a model loaded with MODEL_TRAIN, and what mbert_encode, mbert_pool (HEAD_SEQUENCE)
- * and head_forward left.  The embedding's row of config's pad_token_id gets no gradient, as
- * torch's padding_idx has it.  s->dlogits is kept.  HEAD_MLM is not differentiated.
+ * ACTS_TRAIN, a model loaded with MODEL_TRAIN, and what mbert_encode, mbert_pool (for
+ * HEAD_SEQUENCE) and head_forward left.  The embedding's row of config's pad_token_id gets
+ * no gradient, as torch's padding_idx has it.  s->dlogits is kept.  HEAD_MLM is not
+ * differentiated.
  */
-void mbert_backward(struct model *m, struct params *g, struct acts *s, const struct seqs *q, enum pool_kind kind);
+void mbert_backward(struct model *m, struct params *g, struct acts *s, const struct seqs *q,
+                    enum pool_kind kind);
 #endif

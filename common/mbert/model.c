@@ -28,7 +28,8 @@ keep_head(struct model *m)
 {
     int n = 0;
     for (int i = 0; i < m->entries; i++)
-        if (!strncmp(m->table[i].name, "head.", 5) || !strncmp(m->table[i].name, "classifier.", 11))
+        if (!strncmp(m->table[i].name, "head.", 5) ||
+            !strncmp(m->table[i].name, "classifier.", 11))
             m->table[n++] = m->table[i];
     m->entries = n;
 }
@@ -42,14 +43,14 @@ load_file(struct model *m, const char *dir, int classes, uint64_t seed)
     m->name = safetensors_name(m->file);
     m->fingerprint = weights_fingerprint(c, m->file);
     if (m->flags & MODEL_HEAD && !classified)
-        die_data("'%s': no classification head ('architectures' in config.json); make one with mbert-train",
-                 m->name);
+        die_data("'%s': no classification head ('architectures' in config.json); "
+                 "make one with mbert-train", m->name);
     if (m->head == HEAD_MLM && !c->tied)
         die_data("'%s/config.json': 'tie_word_embeddings' false is not supported", dir);
     m->classes = m->flags & MODEL_TRAIN ? classes : classified ? weights_classes(m) : 0;
     if (classified && !(m->flags & MODEL_TRAIN) && c->labels && c->labels != m->classes)
-        die_data("'%s': tensor 'classifier.weight' has %d rows, but config.json names %d labels", m->name,
-                 m->classes, c->labels);
+        die_data("'%s': tensor 'classifier.weight' has %d rows, but config.json names %d "
+                 "labels", m->name, m->classes, c->labels);
     m->entries = params_table(m->table, c, m->head, m->classes, &m->p);
     if (m->flags & MODEL_HEAD)
         keep_head(m);
@@ -109,8 +110,8 @@ model_pack(struct model *m)
 }
 
 void
-model_load(struct model *m, const struct ops *be, struct ctx *c, const char *dir, unsigned flags,
-           int classes, uint64_t seed)
+model_load(struct model *m, const struct ops *be, struct ctx *c, const char *dir,
+           unsigned flags, int classes, uint64_t seed)
 {
     memset(m, 0, sizeof *m);
     m->be = be;
@@ -148,7 +149,7 @@ model_free(struct model *m)
     memset(m, 0, sizeof *m);
 }
 
-/* Row t of the table: cos and sin of t theta^(-2k/K), computed in double and rounded once. */
+/* Row t of the table: cos and sin of t theta^(-2k/K), in double and rounded once. */
 static void
 rope_rows(float *out, int from, int rows, int K, double theta)
 {
@@ -170,13 +171,14 @@ model_positions(struct model *m, int longest)
     if (longest <= m->positions)
         return;
     assert(longest <= most);
-    /* some more than asked for, so that batches of growing length do not come here each time */
-    const int to = longest > most - 512 ? most : (longest + 511) / 512 * 512, rows = to - m->positions;
-    const size_t bytes = (size_t)rows * (size_t)K * sizeof(float);
+    /* more than asked for: batches of growing length shall not come here each time */
+    const int to = longest > most - 512 ? most : (longest + 511) / 512 * 512;
+    const int rows = to - m->positions;
+    const size_t row = (size_t)K * sizeof(float), bytes = (size_t)rows * row;
     float *host = m->be->host_alloc(m->c, bytes);
     for (int i = 0; i < 2; i++) {
         if (!m->rope[i].table.p)
-            m->rope[i].table = mat_of(m->be->alloc(m->c, (size_t)most * (size_t)K * sizeof(float)), most, K, F32);
+            m->rope[i].table = mat_of(m->be->alloc(m->c, (size_t)most * row), most, K, F32);
         rope_rows(host, m->positions, rows, K, theta[i]);
         m->be->upload(m->c, mat_f32(m->rope[i].table, m->positions), host, bytes);
         m->be->sync(m->c);

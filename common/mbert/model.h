@@ -3,18 +3,18 @@
 /*
  * model - a model directory in memory.
  *
- * Inference: weights stay in the mapped file (any float type) and are packed for the backend;
- * vectors are F32 copies.  MODEL_TRAIN: every parameter is an F32 copy of ours, in one arena,
- * so that gradients and moments can mirror it.
+ * Inference: weights stay in the mapped file (any float type) and are packed for the
+ * backend; vectors are F32 copies.  MODEL_TRAIN: every parameter is an F32 copy of ours, in
+ * one arena, so that gradients and moments can mirror it.
  */
 #include "common/mbert/params.h"
 #include "formats/safetensors.h"
 
 enum model_flags {
-    MODEL_TRAIN = 1,       /* F32 masters; a missing head is made new, MLM's decoder dropped */
+    MODEL_TRAIN = 1,       /* F32 masters; a missing head is new, MLM's decoder dropped */
     MODEL_HEAD = 2,        /* only head.dense, head.norm, classifier (clf-head) */
     MODEL_RANDOM = 4,      /* with MODEL_TRAIN: config.json alone, all new */
-    MODEL_BODY = 8         /* encoder only: the head may be missing, is not loaded, head is HEAD_NONE */
+    MODEL_BODY = 8         /* encoder only: the head is not loaded; HEAD_NONE */
 };
 struct model {
     struct config cfg;
@@ -31,15 +31,15 @@ struct model {
     const struct ops *be;
     struct ctx *c;
     struct safetensors *file;
-    const char *name;               /* of the weights' file (MODEL_RANDOM: DIR), for messages */
+    const char *name;               /* of the file (MODEL_RANDOM: DIR), for messages */
     void *memory, *blobs;
 };
 /*
  * Loads DIR.  classes: for MODEL_TRAIN the number of labels (a classifier of another shape
- * in the file is replaced, and said); else 0 = as the file.  seed: of what is new (entry i of
- * the table is stream (seed, i)).  What is new, replaced and dropped goes to stderr.  Missing
- * tensors, wrong shapes, unknown types: die_data naming tensor and file.  Names with and
- * without "model." are accepted.  MODEL_HEAD of a file without a classifier: die_data.
+ * in the file is replaced, and said); else 0 = as the file.  seed: of what is new (entry i
+ * of the table is stream (seed, i)).  What is new, replaced and dropped goes to stderr.
+ * Missing tensors, wrong shapes, unknown types: die_data naming tensor and file.  Names
+ * with and without "model." are accepted.  MODEL_HEAD without a classifier: die_data.
  *
  * fingerprint = XXH64 over the config fields that shape the computation, the safetensors
  * header and the first 4 KiB of each tensor: the same whatever the flags.
@@ -47,7 +47,7 @@ struct model {
 void model_load(struct model *m, const struct ops *be, struct ctx *c, const char *dir,
                 unsigned flags, int classes, uint64_t seed);
 void model_free(struct model *m);
-/* Makes the rope tables at least `longest` positions long (a no-op when they are); <= cfg.positions. */
+/* Makes the rope tables at least `longest` <= cfg.positions long, if they are not. */
 void model_positions(struct model *m, int longest);
 /* Refreshes the packed blobs after the masters changed. */
 void model_pack(struct model *m);

@@ -12,7 +12,8 @@ enum { WEIGHT = 0, VECTOR = 1 };
 static const double zeros = 0, ones = -1;
 
 static void __attribute__((format(printf, 7, 8)))
-put(struct listing *l, struct mat *at, int rows, int cols, int vector, double std, const char *fmt, ...)
+put(struct listing *l, struct mat *at, int rows, int cols, int vector, double std,
+    const char *fmt, ...)
 {
     assert(l->n < PARAMS_MAX);
     struct entry *e = &l->out[l->n++];
@@ -38,7 +39,8 @@ put_norm(struct listing *l, struct lnorm *n, const struct config *cfg, const cha
 }
 
 static void
-put_linear(struct listing *l, struct weight *w, int out, int in, int bias, double std, const char *name)
+put_linear(struct listing *l, struct weight *w, int out, int in, int bias, double std,
+           const char *name)
 {
     put(l, &w->w, out, in, WEIGHT, std, "%s.weight", name);
     if (bias)
@@ -46,7 +48,8 @@ put_linear(struct listing *l, struct weight *w, int out, int in, int bias, doubl
 }
 
 static void
-put_layer(struct listing *l, struct layer_params *p, const struct config *cfg, int i, double std, double out)
+put_layer(struct listing *l, struct layer_params *p, const struct config *cfg, int i,
+          double std, double out)
 {
     const int D = cfg->hidden, F = cfg->ffn;
     char name[64], *tail = name + snprintf(name, sizeof name, "%slayers.%d.", l->prefix, i);
@@ -68,14 +71,16 @@ put_layer(struct listing *l, struct layer_params *p, const struct config *cfg, i
 }
 
 int
-params_table(struct entry *out, const struct config *cfg, enum head_kind head, int classes, struct params *p)
+params_table(struct entry *out, const struct config *cfg, enum head_kind head, int classes,
+             struct params *p)
 {
     /* transformers' ModernBertPreTrainedModel._init_weights: "in", "out", "final_out" */
     const double std = cfg->initializer_range, shrunk = std / sqrt(2.0 * cfg->layers);
     const int D = cfg->hidden;
     struct listing l = { out, 0, head == HEAD_NONE ? "" : "model." };
     char name[64];
-    put(&l, &p->E, cfg->vocab, D, WEIGHT, std, "%sembeddings.tok_embeddings.weight", l.prefix);
+    put(&l, &p->E, cfg->vocab, D, WEIGHT, std, "%sembeddings.tok_embeddings.weight",
+        l.prefix);
     snprintf(name, sizeof name, "%sembeddings.norm", l.prefix);
     put_norm(&l, &p->embed_norm, cfg, name);
     for (int i = 0; i < cfg->layers; i++)
@@ -114,5 +119,8 @@ params_init(const struct entry *e, uint64_t seed, uint64_t index, double cutoff)
     assert(e->at->type == F32 && e->at->ld == e->cols);
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++)
-        w[i] = e->std < 0 ? 1 : e->std > 0 ? (float)(e->std * rng_truncated(key, (uint64_t)i, cutoff)) : 0;
+        if (e->std > 0)
+            w[i] = (float)(e->std * rng_truncated(key, (uint64_t)i, cutoff));
+        else
+            w[i] = e->std < 0 ? 1 : 0;
 }

@@ -3,8 +3,8 @@
 /*
  * params - every parameter of the model, in ONE table.
  *
- * params_table lists (name in the checkpoint, where it lives, shape, decays or not, how it is
- * initialised).  Loading with shape checks, saving, gradients, moments, packing and the
+ * params_table lists (name in the checkpoint, where it lives, shape, decays or not, how it
+ * is initialised).  Loading with shape checks, saving, gradients, moments, packing and the
  * weight-decay mask all walk this table; nothing else knows the names.
  */
 #include "common/base/mem.h"
@@ -35,21 +35,22 @@ struct entry {
     char name[72];                  /* with "model." where transformers has it */
     struct mat *at;                 /* the field of the params that was passed */
     int rows, cols;                 /* vectors: rows 1; shape in files [cols] then */
-    unsigned char decays;           /* weight decay: everything but norm weights and biases */
+    unsigned char decays;           /* by weight decay: all but norm weights and biases */
     unsigned char vector;           /* 1-D in the file */
-    double std;                     /* new: truncated normal of this std; 0: zeros; -1: ones */
+    double std;                     /* new: truncated normal; 0: zeros; -1: ones */
 };
 /*
  * Fills out[PARAMS_MAX] for the config, the head and `classes` outputs; returns how many.
  * Call it with the weights', the gradients' and the moments' struct params in turn: entry i
  * is the same parameter each time.
  */
-int params_table(struct entry *out, const struct config *cfg, enum head_kind head, int classes, struct params *p);
+int params_table(struct entry *out, const struct config *cfg, enum head_kind head,
+                 int classes, struct params *p);
 /*
- * Gives every entry an F32 matrix in the arena (run twice: measure, place), 64-byte aligned,
- * contiguous rows.
+ * Gives every entry an F32 matrix in the arena (run twice: measure, place), 64-byte
+ * aligned, contiguous rows.
  */
 void params_place(struct arena *a, const struct entry *table, int n);
-/* Initialises one entry (host memory) as transformers does (2.9 of the model's page), stream (seed, index). */
+/* Initialises one entry (host memory) as transformers does; random stream (seed, index). */
 void params_init(const struct entry *e, uint64_t seed, uint64_t index, double cutoff);
 #endif

@@ -12,7 +12,19 @@ record_of(const struct model *m)
     return safetensors_record(m->file);
 }
 
-/* transformers writes "model." before the encoder's names except in a bare ModernBertModel. */
+static int
+starts(const char *name, const char *with)
+{
+    return !strncmp(name, with, strlen(with));
+}
+
+static const char *
+bare(const char *name)
+{
+    return starts(name, "model.") ? name + 6 : name;
+}
+
+/* transformers writes "model." before the encoder's names, but not in a bare model. */
 static const struct tensor *
 find(const struct model *m, const char *name)
 {
@@ -21,8 +33,8 @@ find(const struct model *m, const char *name)
     char other[sizeof ((struct entry *)0)->name + 8];
     if (t)
         return t;
-    if (!strncmp(name, "model.", 6))
-        return record_tensor(r, name + 6);
+    if (bare(name) != name)
+        return record_tensor(r, bare(name));
     snprintf(other, sizeof other, "model.%s", name);
     return record_tensor(r, other);
 }
@@ -56,13 +68,14 @@ tensor_of(const struct model *m, const struct entry *e)
     if (!fits(e, t)) {
         shape_text(&got, t);
         if (e->vector)
-            die_data("'%s': tensor '%s' has shape %s, expected [%d] by config.json", m->name, t->name, got.p,
-                     e->cols);
-        die_data("'%s': tensor '%s' has shape %s, expected [%d,%d] by config.json", m->name, t->name, got.p,
-                 e->rows, e->cols);
+            die_data("'%s': tensor '%s' has shape %s, expected [%d] by config.json",
+                     m->name, t->name, got.p, e->cols);
+        die_data("'%s': tensor '%s' has shape %s, expected [%d,%d] by config.json", m->name,
+                 t->name, got.p, e->rows, e->cols);
     }
     if (t->type != F32 && t->type != BF16 && t->type != F16 && t->type != F64)
-        die_data("'%s': tensor '%s' is %s, expected F32, BF16 or F16", m->name, t->name, dtype_name(t->type));
+        die_data("'%s': tensor '%s' is %s, expected F32, BF16 or F16", m->name, t->name,
+                 dtype_name(t->type));
     return t;
 }
 
@@ -79,7 +92,8 @@ weights_classes(const struct model *m)
     if (!t)
         die_data("'%s': tensor 'classifier.weight' is missing", m->name);
     if (t->rank != 2 || t->shape[0] < 1 || t->shape[0] > 1 << 20)
-        die_data("'%s': tensor 'classifier.weight' is not a matrix of 1 to 2^20 rows", m->name);
+        die_data("'%s': tensor 'classifier.weight' is not a matrix of 1 to 2^20 rows",
+                 m->name);
     return (int)t->shape[0];
 }
 
@@ -108,7 +122,8 @@ bind(struct model *m, struct arena *a)
         const size_t n = (size_t)e->rows * (size_t)e->cols;
         if (!t)
             missing(m, e);
-        const int copied = e->vector || t->type == F64 || (uintptr_t)t->data % dtype_size(t->type);
+        const int copied =
+            e->vector || t->type == F64 || (uintptr_t)t->data % dtype_size(t->type);
         if (!copied) {
             *e->at = mat_of((void *)(uintptr_t)t->data, e->rows, e->cols, t->type);
             continue;
@@ -119,7 +134,7 @@ bind(struct model *m, struct arena *a)
     }
 }
 
-/* A tensor that the config does not explain (a bias that it denies, say) means another model. */
+/* A tensor that the config does not explain (a bias it denies, say): another model? */
 static void
 warn_unknown(const struct model *m)
 {
@@ -127,18 +142,17 @@ warn_unknown(const struct model *m)
     const char *first = NULL;
     int n = 0;
     for (int i = 0; i < r->tensors; i++) {
-        const char *name = r->tensor[i].name, *bare = strncmp(name, "model.", 6) ? name : name + 6;
-        int known = !strncmp(bare, "head.", 5) || !strncmp(bare, "classifier.", 11) || !strncmp(bare, "decoder.", 8);
-        for (int k = 0; k < m->entries && !known; k++) {
-            const char *own = m->table[k].name;
-            known = !strcmp(bare, strncmp(own, "model.", 6) ? own : own + 6);
-        }
+        const char *name = r->tensor[i].name, *own = bare(name);
+        int known =
+            starts(own, "head.") || starts(own, "classifier.") || starts(own, "decoder.");
+        for (int k = 0; k < m->entries && !known; k++)
+            known = !strcmp(own, bare(m->table[k].name));
         if (!known && !n++)
             first = name;
     }
     if (n)
-        warn("'%s': %d tensor%s not in this model by config.json: ignored ('%s'%s)", m->name, n,
-             n > 1 ? "s" : "", first, n > 1 ? " and more" : "");
+        warn("'%s': %d tensor%s not in this model by config.json: ignored ('%s'%s)",
+             m->name, n, n > 1 ? "s" : "", first, n > 1 ? " and more" : "");
 }
 
 void
@@ -194,7 +208,7 @@ weights_copy(struct model *m, uint64_t seed)
     for (int i = 0; i < m->entries; i++) {
         const struct entry *e = &m->table[i];
         const struct tensor *t = find(m, e->name);
-        const int head = !strncmp(e->name, "head.", 5), last = !strncmp(e->name, "classifier.", 11);
+        const int head = starts(e->name, "head."), last = starts(e->name, "classifier.");
         if (t)
             used[t - r->tensor] = 1;
         if (t && (!last || fits(e, t))) {
@@ -228,12 +242,18 @@ weights_init(struct model *m, uint64_t seed)
     say("new", &(struct buf){ .p = (char *)(uintptr_t)all, .n = sizeof all - 1 });
 }
 
+static size_t
+least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 uint64_t
 weights_fingerprint(const struct config *c, const struct safetensors *file)
 {
     const struct record *r = safetensors_record(file);
-    const int64_t whole[] = { c->hidden, c->layers, c->heads, c->ffn, c->vocab, c->window, c->act,
-                              c->classifier_act, c->pooling };
+    const int64_t whole[] = { c->hidden, c->layers, c->heads,          c->ffn,    c->vocab,
+                              c->window, c->act,    c->classifier_act, c->pooling };
     const double real[] = { c->theta_global, c->theta_local, c->norm_eps };
     const char *header;
     const size_t n = safetensors_header(file, &header);
@@ -247,7 +267,7 @@ weights_fingerprint(const struct config *c, const struct safetensors *file)
     XXH64_update(x, header, n);
     for (int i = 0; i < r->tensors; i++)
         if (r->tensor[i].bytes)
-            XXH64_update(x, r->tensor[i].data, r->tensor[i].bytes < 4096 ? r->tensor[i].bytes : 4096);
+            XXH64_update(x, r->tensor[i].data, least(r->tensor[i].bytes, 4096));
     const uint64_t h = XXH64_digest(x);
     XXH64_freeState(x);
     return h;

@@ -5,9 +5,12 @@
  * wrong with a tensor is die_data naming tensor and file.
  */
 #include "common/mbert/model.h"
-/* Inference: matrices point into the mapping (F32, BF16, F16); vectors, and what is not aligned, become F32 copies. */
+/*
+ * Inference: matrices point into the mapping (F32, BF16, F16); vectors, and what is not
+ * aligned, become F32 copies.
+ */
 void weights_bind(struct model *m);
-/* Training: F32 masters from the file; a missing head is made new; says what is new, replaced, dropped. */
+/* Training: F32 masters from the file, a missing head new; says what is new and dropped. */
 void weights_copy(struct model *m, uint64_t seed);
 /* Training from nothing: every master new. */
 void weights_init(struct model *m, uint64_t seed);

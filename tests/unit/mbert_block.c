@@ -1,6 +1,7 @@
 /*
- * mbert_block - whole-model derivatives that the goldens do not reach: dropout at every site
- * (the masks of forward and backward agree), the padding row, windows off, and placed memory.
+ * mbert_block - whole-model derivatives that the goldens do not reach: dropout at every
+ * site (the masks of forward and backward agree), the padding row, windows off, and placed
+ * memory.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -21,12 +22,14 @@ static const int cu[B + 1] = { 0, 1, 20, 33, T };
 static const int labels[B] = { 0, 1, 1, 0 };
 
 static const char config[] =
-    "{\"model_type\": \"modernbert\", \"architectures\": [\"ModernBertForSequenceClassification\"],"
-    " \"vocab_size\": 50, \"hidden_size\": 32, \"intermediate_size\": 48, \"num_hidden_layers\": 4,"
-    " \"num_attention_heads\": 2, \"local_attention\": 8, \"global_attn_every_n_layers\": 3,"
-    " \"max_position_embeddings\": 64, \"pad_token_id\": 49, \"norm_bias\": true, \"classifier_pooling\": \"mean\","
-    " \"attention_bias\": true, \"mlp_bias\": true, \"classifier_bias\": true, \"attention_dropout\": %s,"
-    " \"embedding_dropout\": %s, \"mlp_dropout\": %s, \"classifier_dropout\": %s}";
+    "{\"model_type\": \"modernbert\", \"hidden_size\": 32, \"intermediate_size\": 48,"
+    " \"architectures\": [\"ModernBertForSequenceClassification\"], \"vocab_size\": 50,"
+    " \"num_hidden_layers\": 4, \"num_attention_heads\": 2, \"local_attention\": 8,"
+    " \"global_attn_every_n_layers\": 3, \"max_position_embeddings\": 64,"
+    " \"pad_token_id\": 49, \"classifier_pooling\": \"mean\", \"norm_bias\": true,"
+    " \"attention_bias\": true, \"mlp_bias\": true, \"classifier_bias\": true,"
+    " \"attention_dropout\": %s, \"embedding_dropout\": %s, \"mlp_dropout\": %s,"
+    " \"classifier_dropout\": %s}";
 
 struct rig {
     struct model m;
@@ -40,9 +43,10 @@ struct rig {
     int window_off;
 };
 
-/* A random model: config's dropouts, weights larger than at birth so that attention is not flat. */
+/* A random model, its weights larger than at birth so that attention is not flat. */
 static struct rig *
-rig_new(const char *attention, const char *embedding, const char *mlp, const char *classifier)
+rig_new(const char *attention, const char *embedding, const char *mlp,
+        const char *classifier)
 {
     struct rig *r = mem_zalloc(1, sizeof *r);
     const struct ops *be = ops_find("cpu");
@@ -60,11 +64,13 @@ rig_new(const char *attention, const char *embedding, const char *mlp, const cha
     rmdir(dir);
     mem_free(path);
     for (int i = 0; i < r->m.entries; i++)
-        for (int k = 0; r->m.table[i].std > 0 && k < r->m.table[i].rows * r->m.table[i].cols; k++)
+        for (int k = 0;
+             r->m.table[i].std > 0 && k < r->m.table[i].rows * r->m.table[i].cols; k++)
             mat_f32(*r->m.table[i].at, 0)[k] *= 6;
     for (int i = 0; i < T; i++)
         r->ids[i] = i % 7 == 3 ? PAD : (int)(rng_u64(3, (uint64_t)i) % V);
-    acts_fit(&r->whole, &r->m, ACTS_TRAIN, F32, T + 5, B + 1); /* larger than the batch: acts_cut matters */
+    /* larger than the batch: acts_cut matters */
+    acts_fit(&r->whole, &r->m, ACTS_TRAIN, F32, T + 5, B + 1);
     r->s = acts_cut(&r->whole, T, B);
     be->seqs_make(r->m.c, &r->q, B, cu);
     model_positions(&r->m, r->q.longest);
@@ -117,7 +123,7 @@ backward(struct rig *r)
     mbert_backward(&r->m, &r->g, &r->s, &r->q, OP_MEAN);
 }
 
-/* For each tensor: the loss's slope along the gradient, by central differences, is its square. */
+/* For each tensor: the slope along its gradient, by central differences, is its square. */
 static void
 check_slopes(struct rig *r)
 {
@@ -181,7 +187,7 @@ slopes_without_windows(void **state)
     rig_free(r);
 }
 
-/* torch's padding_idx: the row of pad_token_id gets no gradient, though the batch holds it. */
+/* torch's padding_idx: the row of pad_token_id gets no gradient, though it is in use. */
 static void
 the_padding_row_gets_no_gradient(void **state)
 {
@@ -218,7 +224,7 @@ gradients_add_up(void **state)
     rig_free(r);
 }
 
-/* What acts_place measures is what it places; nothing of the training set overlaps but dfinal and dqkv. */
+/* What acts_place measures is what it places, shared at inference, apart in training. */
 static void
 acts_fit_their_arena(void **state)
 {

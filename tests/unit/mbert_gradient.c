@@ -1,8 +1,8 @@
 /*
- * mbert_gradient - every gradient of whole models against transformers' float64 (tests/golden/encoder
- * and, where they are, the shared references): the worst tensor's NMSE and that of all together are
- * at most three times those of transformers' own float32 run.  Speaks TAP itself: which cases run
- * depends on what is there.
+ * mbert_gradient - every gradient of whole models against transformers' float64
+ * (tests/golden/encoder and, where they are, the shared references): the worst tensor's
+ * NMSE and that of all together are at most three times those of transformers' own float32
+ * run.  Speaks TAP itself: which cases run depends on what is there.
  */
 #include <math.h>
 #include <stdio.h>
@@ -76,9 +76,11 @@ loss(const struct model *m, struct acts *s, const struct tensor *labels, int B)
     if (labels->type == I32)
         m->be->ce(m->c, s->loss, s->dlogits, s->logits, on_device, 1.0f / (float)B);
     else if (C == 1)
-        m->be->mse(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, B, 1, F32), 1.0f / (float)B);
+        m->be->mse(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, B, 1, F32),
+                   1.0f / (float)B);
     else
-        m->be->bce(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, B, C, F32), 1.0f / (float)(B * C));
+        m->be->bce(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, B, C, F32),
+                   1.0f / (float)(B * C));
     m->be->free(m->c, on_device);
 }
 
@@ -90,7 +92,8 @@ row_stride(const struct record *expected)
     struct json *j = json_new();
     struct json_value root, v;
     int64_t stride = 1;
-    if (text && !json_parse(j, text, strlen(text), &root) && json_get(root, "row_stride", &v))
+    if (text && !json_parse(j, text, strlen(text), &root) &&
+        json_get(root, "row_stride", &v))
         json_int(v, &stride);
     json_free(j);
     return stride;
@@ -120,7 +123,8 @@ compare(const struct entry *e, const struct tensor *t, int64_t stride)
 static int
 judge(const char *dir, const struct entry *table, int n, const struct record *expected)
 {
-    const double worst_limit = 3 * reference(dir, "grad_worst"), all_limit = 3 * reference(dir, "grad_all");
+    const double worst_limit = 3 * reference(dir, "grad_worst"),
+                 all_limit = 3 * reference(dir, "grad_all");
     double worst = 0;
     const char *name = "none";
     struct sums all = { 0, 0 };
@@ -140,8 +144,9 @@ judge(const char *dir, const struct entry *table, int n, const struct record *ex
         }
         compared++;
     }
-    printf("# %d of %d gradients, worst NMSE %.2e (limit %.2e, %s), all %.2e (limit %.2e)\n", compared, n, worst,
-           worst_limit, name, ratio(all), all_limit);
+    printf("# %d of %d gradients, worst NMSE %.2e (limit %.2e, %s), ", compared, n, worst,
+           worst_limit, name);
+    printf("all %.2e (limit %.2e)\n", ratio(all), all_limit);
     return compared >= n - 1 && worst <= worst_limit && ratio(all) <= all_limit;
 }
 
@@ -165,13 +170,17 @@ run(const char *dir)
     struct model *m = mem_zalloc(1, sizeof *m);
     struct acts whole = { 0 };
     struct entry *table = mem_zalloc(PARAMS_MAX, sizeof *table);
-    struct safetensors *inputs = map(dir, "inputs.safetensors"), *expected = map(dir, "expected.safetensors");
-    const struct record *in = safetensors_record(inputs), *want = safetensors_record(expected);
-    const struct tensor *ids = record_tensor(in, "input_ids"), *cu = record_tensor(in, "cu_seqlens");
+    struct safetensors *inputs = map(dir, "inputs.safetensors"),
+                       *expected = map(dir, "expected.safetensors");
+    const struct record *in = safetensors_record(inputs),
+                        *want = safetensors_record(expected);
+    const struct tensor *ids = record_tensor(in, "input_ids"),
+                        *cu = record_tensor(in, "cu_seqlens");
     const int T = (int)ids->shape[0], B = (int)cu->shape[0] - 1;
     struct seqs q;
     void *memory;
-    model_load(m, be, be->open(0), dir, MODEL_TRAIN, (int)record_tensor(want, "logits")->shape[1], 1);
+    model_load(m, be, be->open(0), dir, MODEL_TRAIN,
+               (int)record_tensor(want, "logits")->shape[1], 1);
     acts_fit(&whole, m, ACTS_TRAIN, F32, T, B);
     struct acts s = acts_cut(&whole, T, B);
     struct params *g = gradients(m, table, &memory);
@@ -185,7 +194,8 @@ run(const char *dir)
     mbert_backward(m, g, &s, &q, (enum pool_kind)m->cfg.pooling);
     const double expect = *(const double *)record_tensor(want, "loss")->data, got = *s.loss;
     printf("# loss %.9g, expected %.9g\n", got, expect);
-    const int ok = judge(dir, table, m->entries, want) && fabs(got - expect) <= 1e-5 * fabs(expect);
+    const int ok =
+        judge(dir, table, m->entries, want) && fabs(got - expect) <= 1e-5 * fabs(expect);
     be->seqs_free(m->c, &q);
     be->free(m->c, memory);
     acts_free(&whole, m);
@@ -203,7 +213,8 @@ run(const char *dir)
 int
 main(void)
 {
-    static const char *const cases[] = { "v5-mean", "silu-hd32", "multilabel", "v4-cls", "pipeline", "ettin-17m" };
+    static const char *const cases[] = { "v5-mean", "silu-hd32", "multilabel",
+                                         "v4-cls",  "pipeline",  "ettin-17m" };
     const int n = sizeof cases / sizeof *cases;
     int failed = 0;
     argv0 = "mbert_gradient";

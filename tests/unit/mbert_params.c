@@ -1,4 +1,4 @@
-/* mbert_params - the one table: names, shapes, decay, mirrors, and how new tensors begin. */
+/* mbert_params - the one table: names, shapes, decay, mirrors, how new tensors begin. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +15,15 @@ static struct params weights, moments;
 static struct config
 small(void)
 {
-    return (struct config){ .hidden = 64, .layers = 2, .heads = 2, .head_size = 32, .ffn = 96, .vocab = 300,
-                            .norm_eps = 1e-6, .initializer_range = 0.02, .initializer_cutoff = 2 };
+    return (struct config){ .hidden = 64,
+                            .layers = 2,
+                            .heads = 2,
+                            .head_size = 32,
+                            .ffn = 96,
+                            .vocab = 300,
+                            .norm_eps = 1e-6,
+                            .initializer_range = 0.02,
+                            .initializer_cutoff = 2 };
 }
 
 static const struct entry *
@@ -32,12 +39,24 @@ static void
 names_are_those_of_transformers(void **state)
 {
     static const char *const want[] = {
-        "model.embeddings.tok_embeddings.weight", "model.embeddings.norm.weight",
-        "model.layers.0.attn.Wqkv.weight", "model.layers.0.attn.Wo.weight", "model.layers.0.mlp_norm.weight",
-        "model.layers.0.mlp.Wi.weight", "model.layers.0.mlp.Wo.weight", "model.layers.1.attn_norm.weight",
-        "model.layers.1.attn.Wqkv.weight", "model.layers.1.attn.Wo.weight", "model.layers.1.mlp_norm.weight",
-        "model.layers.1.mlp.Wi.weight", "model.layers.1.mlp.Wo.weight", "model.final_norm.weight",
-        "head.dense.weight", "head.norm.weight", "classifier.weight", "classifier.bias",
+        "model.embeddings.tok_embeddings.weight",
+        "model.embeddings.norm.weight",
+        "model.layers.0.attn.Wqkv.weight",
+        "model.layers.0.attn.Wo.weight",
+        "model.layers.0.mlp_norm.weight",
+        "model.layers.0.mlp.Wi.weight",
+        "model.layers.0.mlp.Wo.weight",
+        "model.layers.1.attn_norm.weight",
+        "model.layers.1.attn.Wqkv.weight",
+        "model.layers.1.attn.Wo.weight",
+        "model.layers.1.mlp_norm.weight",
+        "model.layers.1.mlp.Wi.weight",
+        "model.layers.1.mlp.Wo.weight",
+        "model.final_norm.weight",
+        "head.dense.weight",
+        "head.norm.weight",
+        "classifier.weight",
+        "classifier.bias",
     };
     const int wanted = sizeof want / sizeof *want;
     struct config c = small();
@@ -100,23 +119,29 @@ a_second_table_mirrors_the_first(void **state)
     for (int i = 0; i < n; i++) {
         const struct mat m = *mirror[i].at;
         assert_string_equal(table[i].name, mirror[i].name);
-        assert_int_equal((char *)table[i].at - (char *)&weights, (char *)mirror[i].at - (char *)&moments);
+        assert_int_equal((char *)table[i].at - (char *)&weights,
+                         (char *)mirror[i].at - (char *)&moments);
         assert_int_equal((uintptr_t)m.p % 64, 0);
-        assert_true((char *)m.p >= before && m.rows == table[i].rows && m.cols == table[i].cols && m.ld == m.cols);
+        assert_true((char *)m.p >= before && m.rows == table[i].rows &&
+                    m.cols == table[i].cols && m.ld == m.cols);
         before = (char *)m.p + (size_t)m.rows * (size_t)m.cols * sizeof(float);
     }
     assert_true(before <= a.base + measured);
     mem_free(a.base);
 }
 
-/* Truncated at cut c, a normal's variance is 1 - 2 c phi(c) / (2 Phi(c) - 1): 0.7737 for c = 2. */
+/* A normal truncated at c: variance 1 - 2 c phi(c) / (2 Phi(c) - 1), 0.7737 for c = 2. */
 static void
 new_tensors_begin_as_in_transformers(void **state)
 {
     static const struct { const char *name; double std; } want[] = {
-        { "model.layers.1.attn.Wqkv.weight", 0.02 }, { "model.layers.0.mlp.Wi.weight", 0.02 },
-        { "model.embeddings.tok_embeddings.weight", 0.02 }, { "model.layers.1.attn.Wo.weight", 0.01 },
-        { "model.layers.0.mlp.Wo.weight", 0.01 }, { "head.dense.weight", 0.01 }, { "classifier.weight", 0.125 },
+        { "model.layers.1.attn.Wqkv.weight", 0.02 },
+        { "model.layers.0.mlp.Wi.weight", 0.02 },
+        { "model.embeddings.tok_embeddings.weight", 0.02 },
+        { "model.layers.1.attn.Wo.weight", 0.01 },
+        { "model.layers.0.mlp.Wo.weight", 0.01 },
+        { "head.dense.weight", 0.01 },
+        { "classifier.weight", 0.125 },
     };
     struct config c = small();
     (void)state;
@@ -124,7 +149,8 @@ new_tensors_begin_as_in_transformers(void **state)
     for (size_t k = 0; k < sizeof want / sizeof *want; k++) {
         struct entry e = *named(n, want[k].name);
         const int count = e.rows * e.cols;
-        float *w = mem_array((size_t)count, sizeof *w), *again = mem_array((size_t)count, sizeof *w);
+        float *w = mem_array((size_t)count, sizeof *w),
+              *again = mem_array((size_t)count, sizeof *w);
         struct mat m = mat_of(w, e.rows, e.cols, F32);
         double sum = 0, square = 0, most = 0;
         e.at = &m;
@@ -157,7 +183,8 @@ new_norms_are_ones_and_biases_zeros(void **state)
     (void)state;
     c.norm_bias = 1;
     const int n = params_table(table, &c, HEAD_SEQUENCE, 64, &weights);
-    struct entry norm = *named(n, "model.final_norm.weight"), shift = *named(n, "model.final_norm.bias");
+    struct entry norm = *named(n, "model.final_norm.weight"),
+                 shift = *named(n, "model.final_norm.bias");
     norm.at = shift.at = &m;
     params_init(&norm, 1, 0, 2);
     for (int i = 0; i < 64; i++)
