@@ -3,26 +3,26 @@ load helper
 
 @test "install puts tools, pages and completions under DESTDIR PREFIX, and uninstall removes them" {
     cd "$ROOT"
-    run -0 make -s install DESTDIR="$TMP/root" PREFIX=/usr
+    run -0 make -s install DESTDIR="$TMP/dest" PREFIX=/usr
     for t in tools/*.c; do
         b=$(basename "$t" .c)
-        [ -x "$TMP/root/usr/bin/$b" ]
-        [ -f "$TMP/root/usr/share/man/man1/$b.1" ]
-        [ -s "$TMP/root/usr/share/bash-completion/completions/$b" ]
-        [ -s "$TMP/root/usr/share/zsh/site-functions/_$b" ]
-        [ -s "$TMP/root/usr/share/fish/vendor_completions.d/$b.fish" ]
+        [ -x "$TMP/dest/usr/bin/$b" ]
+        [ -f "$TMP/dest/usr/share/man/man1/$b.1" ]
+        [ -s "$TMP/dest/usr/share/bash-completion/completions/$b" ]
+        [ -s "$TMP/dest/usr/share/zsh/site-functions/_$b" ]
+        [ -s "$TMP/dest/usr/share/fish/vendor_completions.d/$b.fish" ]
     done
-    [ -f "$TMP/root/usr/share/man/man5/mbert-stream.5" ]
-    [ -f "$TMP/root/usr/share/man/man7/mbert-tools.7" ]
-    run -0 make -s uninstall DESTDIR="$TMP/root" PREFIX=/usr
-    [ -z "$(find "$TMP/root" -type f)" ]
+    [ -f "$TMP/dest/usr/share/man/man5/mbert-stream.5" ]
+    [ -f "$TMP/dest/usr/share/man/man7/mbert-tools.7" ]
+    run -0 make -s uninstall DESTDIR="$TMP/dest" PREFIX=/usr
+    [ -z "$(find "$TMP/dest" -type f)" ]
 }
 
 @test "an installed tool runs from anywhere" {
     cd "$ROOT"
-    make -s install DESTDIR="$TMP/root" PREFIX=/usr
+    make -s install DESTDIR="$TMP/dest" PREFIX=/usr
     cd /
-    run -0 "$TMP/root/usr/bin/pack-batch" --version
+    run -0 "$TMP/dest/usr/bin/pack-batch" --version
     [[ $output == "pack-batch (mbert-tools) "* ]]
 }
 
