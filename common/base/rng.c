@@ -37,27 +37,15 @@ rng_normal(uint64_t key, uint64_t i)
     return sqrt(-2 * log(u)) * cos(2 * pi * rng_unit(key, 2 * i + 1));
 }
 
-static double
-normal_cdf(double x)
-{
-    return 0.5 * erfc(-x * 0.70710678118654752440);
-}
-
 double
 rng_truncated(uint64_t key, uint64_t i, double cut)
 {
-    /* bisection on the distribution function: slow and exact; only used to make new tensors */
-    const double low = normal_cdf(-cut), high = normal_cdf(cut);
-    const double p = low + (high - low) * rng_unit(key, i);
-    double a = -cut, b = cut;
-    for (int k = 0; k < 48; k++) {
-        const double m = 0.5 * (a + b);
-        if (normal_cdf(m) < p)
-            a = m;
-        else
-            b = m;
+    /* each try is a stream of its own, so value i depends on (key, i) alone */
+    for (uint64_t again = 0;; again++) {
+        const double x = rng_normal(key + again * 0xD1B54A32D192ED03u, i);
+        if (x >= -cut && x <= cut)
+            return x;
     }
-    return 0.5 * (a + b);
 }
 
 /* Uniform in [0, n) without bias: the few draws that would favour small values are redrawn. */
