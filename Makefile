@@ -78,7 +78,7 @@ deps:
 ## demo: install, build, fine-tune the mini model, score three prompts
 demo: deps
 	@$(MAKE) --no-print-directory all
-	@sh examples/demo.sh
+	@bash examples/demo.sh
 
 ## tests: build the test programs
 tests: $(UNIT)

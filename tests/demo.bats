@@ -4,7 +4,7 @@ load helper
 setup_file() {
     export MBERT_DEMO=$BATS_FILE_TMPDIR/demo
     begin=$(date +%s)
-    "$ROOT/examples/demo.sh" > "$BATS_FILE_TMPDIR/log" 2>&1 || { cat "$BATS_FILE_TMPDIR/log"; return 1; }
+    make -s -C "$ROOT" demo > "$BATS_FILE_TMPDIR/log" 2>&1 || { cat "$BATS_FILE_TMPDIR/log"; return 1; }
     echo $(($(date +%s) - begin)) > "$BATS_FILE_TMPDIR/seconds"
 }
 
@@ -39,7 +39,7 @@ macro() { metrics --json "$1" | sed -n 's/.*"macro_f1": *\([0-9.]*\).*/\1/p' | h
 @test "other seeds reach 0.90 too" {
     [ -n "${MBERT_SLOW-}" ] || skip "slow: set MBERT_SLOW=1"
     for s in 1 7; do
-        MBERT_SEED=$s MBERT_DEMO=$TMP/demo "$ROOT/examples/demo.sh" > "$TMP/log" 2>&1
+        MBERT_SEED=$s MBERT_DEMO=$TMP/demo make -s -C "$ROOT" demo > "$TMP/log" 2>&1
         f1=$(macro "$TMP/demo/scores.jsonl")
         echo "seed $s: macro-F1 $f1"
         awk -v f="$f1" 'BEGIN { exit !(f >= 0.90 && f <= 1) }'
