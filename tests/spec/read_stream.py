@@ -8,15 +8,19 @@ Reads streams with the standard library and zstd(1), prints one line a record (o
 also demands what the page demands of writers.
 """
 import json
+import re
 import struct
 import subprocess
 import sys
+from layout import Layout
 
 SIZES = {"BOOL": 1, "U8": 1, "I8": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
          "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8}
 CODES = {"U8": "B", "I8": "b", "U16": "H", "I16": "h", "U32": "I", "I32": "i", "F32": "f",
          "U64": "Q", "I64": "q", "F64": "d", "BOOL": "?"}
-MAX_HEADER, MAX_RECORD, MAX_TENSORS = 16 << 20, 256 << 20, 65536
+MAX_HEADER, MAX_RECORD, MAX_TENSORS, MAX_DEPTH, MAX_NUMBER = 16 << 20, 256 << 20, 65536, 64, 64
+# the tensors that Kinds lists; those of another dtype may be unknown, these may not
+LISTED = re.compile(r"input_ids|cu_seqlens|row|labels|truncated|window|pooled|final_hidden|logits|scores|hidden\.\d+|keep\..*")
 AGREE = ("schema", "tokenizer", "model", "labels", "task", "dtype")
 MASK = (1 << 64) - 1
 
@@ -151,6 +155,15 @@ def whole(x):
     return isinstance(x, int) and not isinstance(x, bool) and 0 <= x < 1 << 63
 
 
+def limits(text):
+    """Depth and numbers of JSON text that parsed."""
+    depth = 0
+    for token in re.findall(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[-+.0-9eE]+', text):
+        depth += (token in "[{") - (token in "]}")
+        need(depth <= MAX_DEPTH, "JSON too deep")
+        need(token[0] == '"' or len(token) <= MAX_NUMBER, "JSON number too long")
+
+
 def decode(data, at):
     """The record at data[at:] and where it ends."""
     need(len(data) - at >= 8, "truncated inside a record")
@@ -165,8 +178,10 @@ def decode(data, at):
         text.decode("utf-8") and json.dumps(header, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as e:
         raise Bad(f"header is not JSON: {e}") from None
+    limits(text.decode("utf-8"))
     meta = header.get("__metadata__", {})
     need(isinstance(meta, dict) and all(isinstance(v, str) for v in meta.values()), "metadata that is not strings")
+    need("\0" not in "".join([*header, *meta, *meta.values()]), "NUL character")
     tensors = [t for k, t in header.items() if k != "__metadata__"]
     need(len(tensors) <= MAX_TENSORS, "too many tensors")
     end = 0
@@ -178,6 +193,7 @@ def decode(data, at):
         count = 1
         for x in t["shape"]:
             count *= x
+        need(isinstance(t["dtype"], str), "dtype that is not a string")
         need(t["dtype"] not in SIZES or count * SIZES[t["dtype"]] == b - a, "size does not match the shape")
         end = b
     need(8 + n + end <= MAX_RECORD, "record too large")
@@ -258,14 +274,22 @@ class Reader:
             need((kind == "head") == (state == "start"), f"{kind} where it cannot be")
             if kind == "head":
                 self.head(record)
+                if self.writer:
+                    self.layout = Layout(record)
                 state = "body"
                 yield "head", record, self.base
             elif kind == "end":
                 self.end(record)
+                if self.writer:
+                    self.layout.end(record)
                 state = "ended"
                 yield "end", record, self.base
             else:
                 self.count += 1
+                for name, t in record.tensors.items():
+                    need(t["dtype"] in SIZES or not LISTED.fullmatch(name), f"{name} has an unknown dtype")
+                if self.writer:
+                    self.layout.data(record)
                 if not self.kinds or kind == record_kind(self.first):
                     yield "data", record, self.base
         need(state == "ended", "truncated: no end record")
