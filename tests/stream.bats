@@ -487,7 +487,8 @@ END
     cat one two > x
     good x
     [ "$(grep -o '"row":[0-9]*' got.tens | cut -d: -f2 | sort -n | paste -sd ' ')" = "0 1 2 3 4" ]
-    good one && wc -l < got.tens | grep -qx ' *3'
+    good one
+    wc -l < got.tens | grep -qx ' *3'
     pack-batch one two > b
     second --writer b > out
     run -1 grep '"shard"' out
