@@ -1,8 +1,8 @@
 /*
- * formats_damage - a small stream cut at each byte and with each bit flipped, each read from
- * a pipe by a process of its own through stream_open and stream_next, as the tools do: it
- * ends with status 3, or with 0 and what was there before; never by a signal, never with
- * another status, never with other content.  (formats_stream does the same below the walls.)
+ * formats_damage - a small stream cut at each byte and with each bit flipped, each read
+ * from a pipe by a process of its own through stream_open and stream_next, as the tools do:
+ * it ends with status 3, or with 0 and what was there before; never by a signal, with
+ * another status, or with other content.  formats_stream does the same within a process.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -55,9 +55,10 @@ add(XXH64_state_t *h, const struct record *r, int64_t base)
         XXH64_update(h, r->meta[i].value, strlen(r->meta[i].value) + 1);
     }
     for (int i = 0; i < r->tensors; i++) {
-        XXH64_update(h, r->tensor[i].name, strlen(r->tensor[i].name) + 1);
-        XXH64_update(h, r->tensor[i].shape, (size_t)r->tensor[i].rank * sizeof *r->tensor[i].shape);
-        XXH64_update(h, r->tensor[i].data, r->tensor[i].bytes);
+        const struct tensor *t = &r->tensor[i];
+        XXH64_update(h, t->name, strlen(t->name) + 1);
+        XXH64_update(h, t->shape, (size_t)t->rank * sizeof *t->shape);
+        XXH64_update(h, t->data, t->bytes);
     }
 }
 
@@ -119,7 +120,8 @@ start(void **state)
     ssize_t n;
     (void)state;
     argv0 = "unit";
-    content = mmap(NULL, sizeof *content, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    content = mmap(NULL, sizeof *content, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(content != MAP_FAILED);
     assert_int_equal(pipe(fd), 0);
     assert_int_equal(child(write_stream, -1, fd[1]), 0);
@@ -128,10 +130,12 @@ start(void **state)
         dressed_size += (size_t)n;
     close(fd[0]);
     for (size_t at = 0; at < dressed_size; at += (size_t)n) {
-        n = (ssize_t)ZSTD_findFrameCompressedSize(dressed + at, dressed_size - at);
+        const char *p = dressed + at;
+        n = (ssize_t)ZSTD_findFrameCompressedSize(p, dressed_size - at);
         assert_false(ZSTD_isError((size_t)n));
         last_record = bare_size;
-        const size_t size = ZSTD_decompress(bare + bare_size, ROOM - bare_size, dressed + at, (size_t)n);
+        const size_t room = ROOM - bare_size;
+        const size_t size = ZSTD_decompress(bare + bare_size, room, p, (size_t)n);
         assert_false(ZSTD_isError(size));
         bare_size += size;
     }
