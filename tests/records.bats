@@ -46,6 +46,10 @@ failed() {
     [ "$n" -gt 80 ]
 }
 
+@test "headers spoilt at random: both readers agree on every one" {
+    python3 "$ROOT/tests/spec/header_fuzz.py" 400 7 tens
+}
+
 @test "numbers, several labels, none, names: every task's stream is as the page says" {
     local M=$ROOT/examples/mini
     printf '%s\n' '{"text":"a","label":1.5}' '{"text":"b","label":-2}' '{"text":"c","label":0}' |

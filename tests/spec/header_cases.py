@@ -110,6 +110,7 @@ CASES = {
     "shape-long": (one(shape="[%s]" % BIG), b"abc", ""),
     "shape-wraps": (one(shape="[4294967296,4294967296]", offsets="[0,0]"), b"", "shape too large"),
     "shape-wraps-bytes": (one(shape="[2305843009213693952]", offsets="[0,0]", dtype='"I64"'), b"", "too large"),
+    "shape-wraps-unknown": (one(shape="[4294967296,4294967296]", offsets="[0,0]", dtype='"Q7"'), b"", "too large"),
     "offsets-one": (one(offsets="[0]"), b"abc", "offsets"),
     "offsets-three": (one(offsets="[0,3,3]"), b"abc", "offsets"),
     "offsets-backwards": (one(offsets="[3,0]"), b"abc", ""),

@@ -193,6 +193,7 @@ def decode(data, at):
         count = 1
         for x in t["shape"]:
             count *= x
+        need(count < 1 << 64, "shape that overflows")
         need(isinstance(t["dtype"], str), "dtype that is not a string")
         need(t["dtype"] not in SIZES or count * SIZES[t["dtype"]] == b - a, "size does not match the shape")
         end = b
