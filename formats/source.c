@@ -142,15 +142,28 @@ sniff(struct source *s)
     ZSTD_DCtx_setParameter(s->zstd, ZSTD_d_windowLogMax, WINDOW_LOG);
 }
 
+/*
+ * Does the frame at s->at, 6 bytes of which are there, declare a window beyond 2^WINDOW_LOG?
+ * zstd itself asks only when it decodes in pieces.  RFC 8878, 3.1.1.1: bit 5 of the descriptor
+ * says that no window is declared; the window byte is 5 bits of exponent, 3 of mantissa.
+ */
+static int
+wide(const struct source *s)
+{
+    const unsigned descriptor = (unsigned char)s->in[s->at + 4];
+    const unsigned window = (unsigned char)s->in[s->at + 5];
+    return !(descriptor & 0x20) && window > (WINDOW_LOG - 10) << 3;
+}
+
 /* What stands at a frame's start: 1 a frame to decode, 0 the end of the file, -1 damage. */
 static int
 frame(struct source *s)
 {
-    fill(s, 5);
+    fill(s, 6);
     const uint32_t m = magic(s);
     if (s->at == s->n)
         return 0;
-    if (s->n - s->at < 5)
+    if (s->n - s->at < 6)
         return (int)bad(s, "truncated: the file ends inside a zstd frame,");
     if (m != ZSTD_MAGICNUMBER && !skippable(m))
         return (int)bad(s, "bytes that are not a zstd frame");
@@ -158,6 +171,8 @@ frame(struct source *s)
         return (int)bad(s, "zstd frame that needs a dictionary");
     if (s->strict && m == ZSTD_MAGICNUMBER && !(s->in[s->at + 4] & 4))
         return (int)bad(s, "zstd frame without a content checksum");
+    if (m == ZSTD_MAGICNUMBER && wide(s))
+        return (int)bad(s, "damaged zstd frame (Frame requires too much memory for decoding)");
     s->inside = 1;
     return 1;
 }

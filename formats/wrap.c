@@ -139,11 +139,14 @@ cut(const struct wrap *w, int64_t first)
 
 /* Lines that the rows come from: at least up to the last. */
 static int64_t
-rows_of(const struct sequences *s)
+rows_of(const struct wrap *w)
 {
+    const struct sequences *s = &w->s;
     int64_t rows = 0;
-    for (int64_t i = 0; i < s->n; i++)
+    for (int64_t i = 0; i < s->n; i++) {
+        need(w, s->row[i] == INT64_MAX ? "a row is too large to be counted" : NULL);
         rows = s->row[i] >= rows ? s->row[i] + 1 : rows;
+    }
     return rows;
 }
 
@@ -183,7 +186,7 @@ wrap_run(int k, const char *from, const char *to, const char *tool)
         stream_put(out, &w.part, g.n, g.tokens);
         gather_reset(&g);
     }
-    stream_end(out, rows_of(&w.s));
+    stream_end(out, rows_of(&w));
     gather_free(&g);
     image_free(&w.part);
     image_free(&w.whole);

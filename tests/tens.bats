@@ -344,7 +344,7 @@ END
     grep -v '^[[:space:]]*$' in.jsonl | grep -vxFf te | diff - <(sed '$a\' tr)
     grep -xFf te in.jsonl | diff - te
     tens split --test 0.25 --seed 8 in.jsonl tr8 te8
-    ! cmp -s te te8
+    run -1 cmp -s te te8
     tens split --test 11 --seed 7 in.jsonl tr11 te11
     cmp te te11
     cmp tr tr11
@@ -467,4 +467,34 @@ END
     done
     printf '\200\002}q\001X\003\000\000\000abc' > p.safetensors
     run -3 --separate-stderr tens ls p.safetensors
+}
+
+@test "wrap refuses a row that cannot be counted" {
+    need_command python3
+    cd "$TMP"
+    python3 "$ROOT/tests/tensors.py" w.safetensors \
+        <<< '{"input_ids":["I32",[1]],"cu_seqlens":["I32",[0,1]],"row":["I64",[9223372036854775807]]}'
+    run -3 --separate-stderr tens wrap --kind batch -o w.st.zst w.safetensors
+    [ "$stderr" = "tens: 'w.safetensors': a row is too large to be counted" ]
+    [ ! -e w.st.zst ]
+}
+
+@test "a frame that declares too large a window is refused in the middle of a record too" {
+    need_command python3 zstd
+    cd "$TMP"
+    python3 "$ROOT/tests/tensors.py" w.safetensors \
+        <<< '{"input_ids":["I32",[1]],"cu_seqlens":["I32",[0,1]],"row":["I64",[0]]}'
+    tens wrap --kind batch w.safetensors | zstd -dcq > plain
+    python3 - <<'END'
+import subprocess
+b = open("plain", "rb").read()
+frame = lambda x: subprocess.run(["zstd", "-qc", "--check"], input=x, capture_output=True).stdout
+middle = b[100:120]
+for name, log in ("good", 27), ("bad", 28):
+    f = b"\x28\xb5\x2f\xfd\x04" + bytes([(log - 10) << 3]) + (1 | len(middle) << 3).to_bytes(3, "little")
+    open(name, "wb").write(frame(b[:100]) + f + middle + frame(middle)[-4:] + frame(b[120:]))
+END
+    tens check good
+    run -1 --separate-stderr tens check bad
+    [[ $stderr == *"requires too much memory"* ]]
 }
