@@ -14,8 +14,9 @@ gelu(float u, float *d)
 INLINE float
 silu(float u, float *d)
 {
-    const float s = lane_sigmoid(u);
-    *d = s * (1.0f + u * (1.0f - s));
+    float rest;
+    const float s = lane_sigmoid(u, &rest);
+    *d = s * (1.0f + u * rest);
     return u * s;
 }
 
@@ -24,8 +25,11 @@ INLINE float
 gelu_tanh(float u, float *d)
 {
     const float k = 1.5957691216057308f;
-    const float s = lane_sigmoid(k * (u + 0.044715f * u * u * u));
-    *d = s + u * s * (1.0f - s) * k * (1.0f + 3 * 0.044715f * u * u);
+    float rest;
+    const float s = lane_sigmoid(k * (u + 0.044715f * u * u * u), &rest);
+    /* huge u: 0 times infinity must not become NaN */
+    const float v = u < -20.0f ? -20.0f : u > 20.0f ? 20.0f : u;
+    *d = s + v * s * rest * k * (1.0f + 3 * 0.044715f * v * v);
     return u * s;
 }
 
@@ -37,13 +41,14 @@ relu(float u, float *d)
 }
 
 #define ROW(f)                                                                             \
-    CLONES static void f##_row(float *y, const float *u, int n)                             \
+    CLONES static void f##_row(float *y, const float *u, int n)                            \
     {                                                                                      \
         float unused;                                                                      \
         for (int i = 0; i < n; i++)                                                        \
             y[i] = f(u[i], &unused);                                                       \
     }                                                                                      \
-    CLONES static void f##_slope(float *restrict y, float *restrict d, const float *restrict u, int n) \
+    CLONES static void f##_slope(float *restrict y, float *restrict d,                     \
+                                 const float *restrict u, int n)                           \
     {                                                                                      \
         for (int i = 0; i < n; i++)                                                        \
             y[i] = f(u[i], &d[i]);                                                         \

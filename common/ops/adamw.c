@@ -20,7 +20,9 @@ pieces_make(struct piece *to, const struct param *table, int n)
 {
     for (int i = 0; i < n; i++)
         for (int64_t at = 0; at < table[i].n; at += PIECE)
-            *to++ = (struct piece){ &table[i], at, (int)(table[i].n - at < PIECE ? table[i].n - at : PIECE) };
+            *to++ =
+                (struct piece){ &table[i], at,
+                                (int)(table[i].n - at < PIECE ? table[i].n - at : PIECE) };
 }
 
 CLONES static double
@@ -51,11 +53,13 @@ cpu_sqnorm(struct ctx *c, float *norm, const struct param *table, int n)
     *norm = (float)sqrt(sum);
 }
 
-/* The step is computed in double: in float the losses of a 12-step trace drift 4 times as far. */
+/* The step is computed in double: in float the losses of a 12-step trace drift 4 times as
+ * far. */
 struct step { double clip, keep, new1, beta2, new2, rate, root, eps; };
 
 CLONES static void
-update(float *restrict w, const float *restrict g, float *restrict m, float *restrict v, int n, struct step s)
+update(float *restrict w, const float *restrict g, float *restrict m, float *restrict v,
+       int n, struct step s)
 {
     for (int i = 0; i < n; i++) {
         const double d = (double)g[i] * s.clip;
@@ -67,7 +71,8 @@ update(float *restrict w, const float *restrict g, float *restrict m, float *res
 }
 
 void
-cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a, const float *norm)
+cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a,
+          const float *norm)
 {
     const double lr = a->lr, b1 = a->beta1, b2 = a->beta2, step = (double)a->step;
     assert(a->step >= 1);

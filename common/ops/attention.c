@@ -74,7 +74,8 @@ soften(struct online *r, float *s, struct seen seen, int n, float *o, int size)
 }
 
 static void
-attend_block(const struct ctx *c, const struct attend *a, struct block b, int head, float *s)
+attend_block(const struct ctx *c, const struct attend *a, struct block b, int head,
+             float *s)
 {
     const int K = a->h.size, at = head * K;
     struct online row[QUERY_ROWS];
@@ -84,14 +85,16 @@ attend_block(const struct ctx *c, const struct attend *a, struct block b, int he
         row[i] = (struct online){ -INFINITY, 0 };
     for (int k = all.first; k < all.end; k += KEY_ROWS) {
         const int n = all.end - k < KEY_ROWS ? all.end - k : KEY_ROWS;
-        c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, b.rows, n, K, a->h.scale, mat_f32(a->q, b.row) + at,
-                 (int)a->q.ld, mat_f32(a->k, k) + at, (int)a->k.ld, 0, s, KEY_ROWS);
+        c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, b.rows, n, K, a->h.scale,
+                 mat_f32(a->q, b.row) + at, (int)a->q.ld, mat_f32(a->k, k) + at,
+                 (int)a->k.ld, 0, s, KEY_ROWS);
         for (int i = 0; i < b.rows; i++) {
-            soften(&row[i], s + i * KEY_ROWS, seen_by(&a->h, b.row + i, k, n), n, o + (ptrdiff_t)i * a->o.ld, K);
+            soften(&row[i], s + i * KEY_ROWS, seen_by(&a->h, b.row + i, k, n), n,
+                   o + (ptrdiff_t)i * a->o.ld, K);
             drop_keys(s + i * KEY_ROWS, &a->h, b, b.row + i, head, k, n);
         }
-        c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_AS_IS, b.rows, K, n, 1, s, KEY_ROWS, mat_f32(a->v, k) + at,
-                 (int)a->v.ld, k > all.first, o, (int)a->o.ld);
+        c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_AS_IS, b.rows, K, n, 1, s, KEY_ROWS,
+                 mat_f32(a->v, k) + at, (int)a->v.ld, k > all.first, o, (int)a->o.ld);
     }
     for (int i = 0; i < b.rows; i++) {
         row_scale_by(o + (ptrdiff_t)i * a->o.ld, K, (float)(1 / row[i].l));
@@ -101,7 +104,8 @@ attend_block(const struct ctx *c, const struct attend *a, struct block b, int he
 }
 
 struct heads
-heads_of(struct mat q, int heads, const struct seqs *s, int window, float scale, struct drop drop)
+heads_of(struct mat q, int heads, const struct seqs *s, int window, float scale,
+         struct drop drop)
 {
     assert(heads > 0 && q.cols % heads == 0 && q.rows == s->rows);
     assert(drop.p >= 0 && drop.p < 1);
@@ -112,12 +116,15 @@ void
 drop_keys(float *s, const struct heads *h, struct block b, int t, int head, int k, int n)
 {
     if (h->drop.p > 0)
-        drop_row(s, s, n, h->drop, ((uint64_t)t * (uint64_t)h->n + (uint64_t)head) << 32 | (uint64_t)(k - b.first));
+        drop_row(s, s, n, h->drop,
+                 ((uint64_t)t * (uint64_t)h->n + (uint64_t)head) << 32 |
+                     (uint64_t)(k - b.first));
 }
 
 void
-cpu_attention(struct ctx *c, struct mat o, struct mat lse, struct mat q, struct mat k, struct mat v, int heads,
-              const struct seqs *s, int window, float scale, struct drop drop)
+cpu_attention(struct ctx *c, struct mat o, struct mat lse, struct mat q, struct mat k,
+              struct mat v, int heads, const struct seqs *s, int window, float scale,
+              struct drop drop)
 {
     const struct plan *plan = s->plan;
     const struct attend a = { heads_of(q, heads, s, window, scale, drop), o, lse, q, k, v };

@@ -6,7 +6,8 @@
 enum { KEY_ROWS = 256 };
 
 struct heads { int n, size, window; float scale; struct drop drop; };
-struct heads heads_of(struct mat q, int heads, const struct seqs *s, int window, float scale, struct drop drop);
+struct heads heads_of(struct mat q, int heads, const struct seqs *s, int window,
+                      float scale, struct drop drop);
 
 /* Rows of the keys that some row of the block sees. */
 struct keys { int first, end; };
@@ -21,7 +22,8 @@ keys_of(const struct heads *h, struct block b)
     return k;
 }
 
-/* Of keys [k, k + n), those that row t sees are columns [from, to) of the tile; none: from = to = 0. */
+/* Of keys [k, k + n), those that row t sees are columns [from, to) of the tile; none: from
+ * = to = 0. */
 struct seen { int from, to; };
 static inline struct seen
 seen_by(const struct heads *h, int t, int k, int n)
@@ -36,6 +38,8 @@ seen_by(const struct heads *h, int t, int k, int n)
     return s.from < s.to ? s : (struct seen){ 0, 0 };
 }
 
-/* Applies dropout to row t's probabilities of keys [k, k + n); counter (row, head, key's position). */
-void drop_keys(float *s, const struct heads *h, struct block b, int t, int head, int k, int n);
+/* Applies dropout to row t's probabilities of keys [k, k + n); counter (row, head, key's
+ * position). */
+void drop_keys(float *s, const struct heads *h, struct block b, int t, int head, int k,
+               int n);
 #endif

@@ -50,17 +50,21 @@ clear(struct mat m, int first, int end, int col, int n)
         memset(mat_f32(m, t) + col, 0, (size_t)n * sizeof(float));
 }
 
-/* Scores to probabilities in t->p, the gradients of what multiplied V to those of the scores in t->ds. */
+/* Scores to probabilities in t->p, the gradients of what multiplied V to those of the
+ * scores in t->ds. */
 static void
-rows_of_tile(const struct attend *a, const struct tiles *t, struct block b, int head, int k, int n, const float *D)
+rows_of_tile(const struct attend *a, const struct tiles *t, struct block b, int head, int k,
+             int n, const float *D)
 {
     const int dropped = a->h.drop.p > 0;
     for (int i = 0; i < b.rows; i++) {
         const struct seen seen = seen_by(&a->h, b.row + i, k, n);
-        float *p = t->p + i * KEY_ROWS, *ds = t->ds + i * KEY_ROWS, *kept = t->drop + i * KEY_ROWS;
+        float *p = t->p + i * KEY_ROWS, *ds = t->ds + i * KEY_ROWS,
+              *kept = t->drop + i * KEY_ROWS;
         memset(p, 0, (size_t)seen.from * sizeof *p);
         memset(p + seen.to, 0, (size_t)(n - seen.to) * sizeof *p);
-        row_probabilities(p + seen.from, seen.to - seen.from, mat_f32(a->lse, b.row + i)[head]);
+        row_probabilities(p + seen.from, seen.to - seen.from,
+                          mat_f32(a->lse, b.row + i)[head]);
         if (dropped) {
             memcpy(kept, p, (size_t)n * sizeof *p);
             drop_keys(kept, &a->h, b, b.row + i, head, k, n);
@@ -71,39 +75,46 @@ rows_of_tile(const struct attend *a, const struct tiles *t, struct block b, int 
 }
 
 static void
-tile_bwd(const struct ctx *c, const struct attend *a, const struct tiles *t, struct block b, int head, int k, int n,
-         const float *D, int first)
+tile_bwd(const struct ctx *c, const struct attend *a, const struct tiles *t, struct block b,
+         int head, int k, int n, const float *D, int first)
 {
     const int K = a->h.size, at = head * K, rows = b.rows, ld = (int)a->q.ld;
-    const float scale = a->h.scale, *q = mat_f32(a->q, b.row) + at, *key = mat_f32(a->k, k) + at;
+    const float scale = a->h.scale, *q = mat_f32(a->q, b.row) + at,
+                *key = mat_f32(a->k, k) + at;
     const float *dout = mat_f32(a->dout, b.row) + at;
     const int ldo = (int)a->dout.ld, ldk = (int)a->k.ld;
-    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, rows, n, K, scale, q, ld, key, ldk, 0, t->p, KEY_ROWS);
-    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, rows, n, K, 1, dout, ldo, mat_f32(a->v, k) + at,
-             (int)a->v.ld, 0, t->ds, KEY_ROWS);
+    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, rows, n, K, scale, q, ld, key,
+             ldk, 0, t->p, KEY_ROWS);
+    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, rows, n, K, 1, dout, ldo,
+             mat_f32(a->v, k) + at, (int)a->v.ld, 0, t->ds, KEY_ROWS);
     rows_of_tile(a, t, b, head, k, n, D);
-    c->sgemm(BLAS_ROW_MAJOR, BLAS_TRANSPOSED, BLAS_AS_IS, n, K, rows, 1, a->h.drop.p > 0 ? t->drop : t->p, KEY_ROWS,
-             dout, ldo, 1, mat_f32(a->dv, k) + at, (int)a->dv.ld);
-    c->sgemm(BLAS_ROW_MAJOR, BLAS_TRANSPOSED, BLAS_AS_IS, n, K, rows, scale, t->ds, KEY_ROWS, q, ld, 1,
-             mat_f32(a->dk, k) + at, (int)a->dk.ld);
-    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_AS_IS, rows, K, n, scale, t->ds, KEY_ROWS, key, ldk, first ? 0 : 1,
-             mat_f32(a->dq, b.row) + at, (int)a->dq.ld);
+    c->sgemm(BLAS_ROW_MAJOR, BLAS_TRANSPOSED, BLAS_AS_IS, n, K, rows, 1,
+             a->h.drop.p > 0 ? t->drop : t->p, KEY_ROWS, dout, ldo, 1,
+             mat_f32(a->dv, k) + at, (int)a->dv.ld);
+    c->sgemm(BLAS_ROW_MAJOR, BLAS_TRANSPOSED, BLAS_AS_IS, n, K, rows, scale, t->ds,
+             KEY_ROWS, q, ld, 1, mat_f32(a->dk, k) + at, (int)a->dk.ld);
+    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_AS_IS, rows, K, n, scale, t->ds, KEY_ROWS,
+             key, ldk, first ? 0 : 1, mat_f32(a->dq, b.row) + at, (int)a->dq.ld);
 }
 
 static void
-head_bwd(const struct ctx *c, const struct attend *a, int first, int end, int head, const struct tiles *t)
+head_bwd(const struct ctx *c, const struct attend *a, int first, int end, int head,
+         const struct tiles *t)
 {
     const int K = a->h.size, at = head * K;
     float D[QUERY_ROWS];
     clear(a->dk, first, end, at, K);
     clear(a->dv, first, end, at, K);
     for (int row = first; row < end; row += QUERY_ROWS) {
-        const struct block b = { first, end, row, end - row < QUERY_ROWS ? end - row : QUERY_ROWS };
+        const struct block b = { first, end, row,
+                                 end - row < QUERY_ROWS ? end - row : QUERY_ROWS };
         const struct keys all = keys_of(&a->h, b);
         for (int i = 0; i < b.rows; i++)
-            D[i] = (float)row_dot(mat_f32(a->dout, row + i) + at, mat_f32(a->o, row + i) + at, K);
+            D[i] = (float)row_dot(mat_f32(a->dout, row + i) + at,
+                                  mat_f32(a->o, row + i) + at, K);
         for (int k = all.first; k < all.end; k += KEY_ROWS)
-            tile_bwd(c, a, t, b, head, k, all.end - k < KEY_ROWS ? all.end - k : KEY_ROWS, D, k == all.first);
+            tile_bwd(c, a, t, b, head, k, all.end - k < KEY_ROWS ? all.end - k : KEY_ROWS,
+                     D, k == all.first);
     }
 }
 
@@ -121,12 +132,15 @@ check_shapes(const struct attend *a)
 }
 
 void
-cpu_attention_bwd(struct ctx *c, struct mat dq, struct mat dk, struct mat dv, struct mat dout, struct mat o,
-                  struct mat lse, struct mat q, struct mat k, struct mat v, int heads, const struct seqs *s,
-                  int window, float scale, struct drop drop)
+cpu_attention_bwd(struct ctx *c, struct mat dq, struct mat dk, struct mat dv,
+                  struct mat dout, struct mat o, struct mat lse, struct mat q, struct mat k,
+                  struct mat v, int heads, const struct seqs *s, int window, float scale,
+                  struct drop drop)
 {
     const struct plan *plan = s->plan;
-    const struct attend a = { heads_of(q, heads, s, window, scale, drop), dq, dk, dv, dout, o, lse, q, k, v };
+    const struct attend a = {
+        heads_of(q, heads, s, window, scale, drop), dq, dk, dv, dout, o, lse, q, k, v
+    };
     check_shapes(&a);
     blas_open(c);
     const struct shares tiles = cpu_shares(c, (size_t)(drop.p > 0 ? 3 : 2) * TILE);

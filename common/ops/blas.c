@@ -13,7 +13,8 @@ symbol(void *lib, const char *name)
     void *p = dlsym(lib, name);
     if (!p) {
         errno = 0;
-        die_sys("cannot use 'libopenblas.so.0': it has no %s; install libopenblas0-pthread", name);
+        die_sys("cannot use 'libopenblas.so.0': it has no %s; install libopenblas0-pthread",
+                name);
     }
     return p;
 }
@@ -30,7 +31,9 @@ library(void)
     void *lib = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
     if (!lib) {
         errno = 0;
-        die_sys("cannot load 'libopenblas.so.0': install the Debian package libopenblas0-pthread (%s)", dlerror());
+        die_sys("cannot load 'libopenblas.so.0': install the Debian package "
+                "libopenblas0-pthread (%s)",
+                dlerror());
     }
     return lib;
 }
@@ -55,8 +58,8 @@ blas_open(struct ctx *c)
     /* the config begins "OpenBLAS 0.3.21 " */
     const char *space = strchr(config(), ' '), *end = space ? strchr(space + 1, ' ') : NULL;
     const int n = end ? (int)(end - config()) : (int)strlen(config());
-    snprintf(c->about, sizeof c->about, "cpu, %d thread%s, %.*s %s", c->threads, c->threads == 1 ? "" : "s",
-             n < 80 ? n : 80, config(), core());
+    snprintf(c->about, sizeof c->about, "cpu, %d thread%s, %.*s %s", c->threads,
+             c->threads == 1 ? "" : "s", n < 80 ? n : 80, config(), core());
 }
 
 const char *

@@ -44,7 +44,8 @@ struct shares
 cpu_shares(struct ctx *c, size_t per)
 {
     per = mem_add(per, 15) & ~(size_t)15;
-    return (struct shares){ cpu_scratch(c, mem_mul(per, (size_t)c->threads), sizeof(float)), per };
+    return (struct shares){ cpu_scratch(c, mem_mul(per, (size_t)c->threads), sizeof(float)),
+                            per };
 }
 
 float *

@@ -17,8 +17,9 @@ OPS(_)
 extern const struct ops ops_cpu;
 
 /* cblas_sgemm, row-major: C [m,n] = alpha op(A) op(B) + beta C. */
-typedef void sgemm_fn(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda,
-                      const float *b, int ldb, float beta, float *c, int ldc);
+typedef void sgemm_fn(int order, int ta, int tb, int m, int n, int k, float alpha,
+                      const float *a, int lda, const float *b, int ldb, float beta,
+                      float *c, int ldc);
 enum { BLAS_ROW_MAJOR = 101, BLAS_AS_IS = 111, BLAS_TRANSPOSED = 112 };
 
 struct ctx {
@@ -29,9 +30,11 @@ struct ctx {
     char about[160];
 };
 
-/* Loads OpenBLAS unless it is loaded; called outside parallel regions by every op that multiplies. */
+/* Loads OpenBLAS unless it is loaded; called outside parallel regions by every op that
+ * multiplies. */
 void blas_open(struct ctx *c);
-/* At least n * size bytes, 64-byte aligned, contents undefined; valid until the next call. */
+/* At least n * size bytes, 64-byte aligned, contents undefined; valid until the next call.
+ */
 void *cpu_scratch(struct ctx *c, size_t n, size_t size);
 /* per floats for each of c's threads, every share on cache lines of its own. */
 struct shares { float *p; size_t per; };
@@ -41,7 +44,8 @@ float *cpu_share(struct shares s); /* the calling thread's */
 #define CPU_FOR _Pragma("omp parallel for num_threads(c->threads) schedule(dynamic, 1)")
 #define CPU_ROWS _Pragma("omp parallel for num_threads(c->threads) schedule(dynamic, 16)")
 
-/* A block of query rows: rows [row, row + rows) of the sequence whose rows are [first, end). */
+/* A block of query rows: rows [row, row + rows) of the sequence whose rows are [first,
+ * end). */
 struct block { int first, end, row, rows; };
 enum { QUERY_ROWS = 64 };
 struct plan {
@@ -62,7 +66,7 @@ struct product {
     struct mat y, x;
     const float *w;
     enum weight_order order;
-    int step;            /* tiles begin at multiples of step columns; <= TILE_COLS; 0: any */
+    int step; /* tiles begin at multiples of step columns; <= TILE_COLS; 0: any */
     int apart;           /* the product goes to scratch, and finish moves it to y */
     int accumulate;      /* y += */
     tile_fn *finish;     /* NULL: nothing to do */
@@ -76,16 +80,19 @@ const float *weight_f32(const struct weight *W);
 void act_row(float *y, const float *u, int n, enum act act);
 void act_slope(float *y, float *slope, const float *u, int n, enum act act);
 
-/* y = x [D] normalised, times w, plus b (NULL: none); y may be x.  stat (NULL: not wanted) = mean, 1/deviation. */
+/* y = x [D] normalised, times w, plus b (NULL: none); y may be x.  stat (NULL: not wanted)
+ * = mean, 1/deviation. */
 void norm_row(float *y, float *stat, const float *x, int n, const struct lnorm *norm);
 /* From dy, x and stat of one row: dx +=, dw +=, db += (db NULL: no bias). */
-void norm_row_bwd(float *dx, float *dw, float *db, const float *dy, const float *x, const float *stat, int n,
-                  const float *w);
+void norm_row_bwd(float *dx, float *dw, float *db, const float *dy, const float *x,
+                  const float *stat, int n, const float *w);
 /* h = norm(x) by rows; x itself when norm is NULL. */
-struct mat norm_all(struct ctx *c, struct mat h, struct mat stat, struct mat x, const struct lnorm *norm);
+struct mat norm_all(struct ctx *c, struct mat h, struct mat stat, struct mat x,
+                    const struct lnorm *norm);
 
 /* to[i] += sum over k of part[k][i] for parts of n floats, in the order of k. */
-void sum_parts(struct ctx *c, float *to, const float *part, int parts, size_t stride, int n);
+void sum_parts(struct ctx *c, float *to, const float *part, int parts, size_t stride,
+               int n);
 
 /* y[i] = keep(at + i) ? x[i] / (1 - p) : 0; y may be x; p 0 copies. */
 void drop_row(float *y, const float *x, int n, struct drop drop, uint64_t at);

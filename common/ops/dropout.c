@@ -29,5 +29,6 @@ cpu_dropout(struct ctx *c, struct mat y, struct mat x, struct drop drop)
     assert(same_shape(y, x));
     CPU_ROWS
     for (int t = 0; t < x.rows; t++)
-        drop_row(mat_f32(y, t), mat_f32(x, t), x.cols, drop, (uint64_t)t * (uint64_t)x.cols);
+        drop_row(mat_f32(y, t), mat_f32(x, t), x.cols, drop,
+                 (uint64_t)t * (uint64_t)x.cols);
 }

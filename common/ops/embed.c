@@ -6,12 +6,13 @@ static void
 embedding(float *x, struct mat E, int id)
 {
     assert(id >= 0 && id < E.rows);
-    half_widen(x, (const char *)E.p + (size_t)id * (size_t)E.ld * dtype_size(E.type), E.type, (size_t)E.cols);
+    half_widen(x, (const char *)E.p + (size_t)id * (size_t)E.ld * dtype_size(E.type),
+               E.type, (size_t)E.cols);
 }
 
 void
-cpu_embed_norm(struct ctx *c, struct mat x, struct mat stat, const int *ids, struct mat E, const struct lnorm *norm,
-               struct drop drop)
+cpu_embed_norm(struct ctx *c, struct mat x, struct mat stat, const int *ids, struct mat E,
+               const struct lnorm *norm, struct drop drop)
 {
     const int D = x.cols;
     check_f32(x);
@@ -27,7 +28,8 @@ cpu_embed_norm(struct ctx *c, struct mat x, struct mat stat, const int *ids, str
     }
 }
 
-/* The batch's rows grouped by id, rows ascending within a group: each group is one task's. */
+/* The batch's rows grouped by id, rows ascending within a group: each group is one task's.
+ */
 struct groups { int n, *start, *row; };
 
 static size_t
@@ -72,7 +74,8 @@ row_bwd(const struct embed_bwd *a, int t, float *dE, float *dw, float *db, float
     float *e = scratch, *dy = scratch + D, *unwanted = scratch + 2 * D;
     embedding(e, a->E, a->ids[t]);
     drop_row(dy, mat_f32(a->dx, t), D, a->drop, (uint64_t)t * (uint64_t)D);
-    norm_row_bwd(dE ? dE : unwanted, dw ? dw : unwanted, db, dy, e, mat_f32(a->stat, t), D, a->norm->w.p);
+    norm_row_bwd(dE ? dE : unwanted, dw ? dw : unwanted, db, dy, e, mat_f32(a->stat, t), D,
+                 a->norm->w.p);
 }
 
 enum { PART_ROWS = 64 };
@@ -82,10 +85,12 @@ norm_parts(struct ctx *c, const struct embed_bwd *a, float *dw, float *db)
 {
     const int n = a->E.cols, T = a->dx.rows, parts = (T + PART_ROWS - 1) / PART_ROWS;
     const size_t stride = 2 * (size_t)n;
-    float *part = cpu_scratch(c, (size_t)parts * 5 * (size_t)n, sizeof *part), *rest = part + (size_t)parts * stride;
+    float *part = cpu_scratch(c, (size_t)parts * 5 * (size_t)n, sizeof *part),
+          *rest = part + (size_t)parts * stride;
     CPU_FOR
     for (int k = 0; k < parts; k++) {
-        float *pw = part + (size_t)k * stride, *pb = db ? pw + n : NULL, *own = rest + (size_t)k * 3 * (size_t)n;
+        float *pw = part + (size_t)k * stride, *pb = db ? pw + n : NULL,
+              *own = rest + (size_t)k * 3 * (size_t)n;
         const int end = (k + 1) * PART_ROWS < T ? (k + 1) * PART_ROWS : T;
         memset(pw, 0, stride * sizeof *pw);
         memset(own, 0, 3 * (size_t)n * sizeof *own);
@@ -98,8 +103,9 @@ norm_parts(struct ctx *c, const struct embed_bwd *a, float *dw, float *db)
 }
 
 void
-cpu_embed_norm_bwd(struct ctx *c, struct mat dE, struct mat dw, struct mat db, struct mat dx, const int *ids,
-                   struct mat E, struct mat stat, const struct lnorm *norm, struct drop drop)
+cpu_embed_norm_bwd(struct ctx *c, struct mat dE, struct mat dw, struct mat db,
+                   struct mat dx, const int *ids, struct mat E, struct mat stat,
+                   const struct lnorm *norm, struct drop drop)
 {
     const struct embed_bwd a = { dE, dx, E, stat, ids, norm, drop };
     const int D = E.cols, V = E.rows, T = dx.rows;
@@ -112,7 +118,8 @@ cpu_embed_norm_bwd(struct ctx *c, struct mat dE, struct mat dw, struct mat db, s
     norm_parts(c, &a, dw.p, db.p);
     const size_t per = 3 * (size_t)D, ints = groups_size(T, V);
     float *scratch = cpu_scratch(c, per * (size_t)c->threads + ints, sizeof(float));
-    const struct groups g = groups_make((int *)(scratch + per * (size_t)c->threads), ids, T, V);
+    const struct groups g =
+        groups_make((int *)(scratch + per * (size_t)c->threads), ids, T, V);
     const struct shares s = { scratch, per };
     CPU_ROWS
     for (int i = 0; i < g.n; i++) {

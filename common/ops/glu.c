@@ -17,33 +17,41 @@ add_bias(float *u, const float *b, int n)
  * are in cache.  At inference u is this thread's scratch, so [T,2F] is never stored.
  */
 static void
-glu_tile(const struct ctx *c, const struct glu *p, int row, int rows, int col, int cols, float *scratch)
+glu_tile(const struct ctx *c, const struct glu *p, int row, int rows, int col, int cols,
+         float *scratch)
 {
     const int F = p->g.cols, D = p->x.cols, ld = p->u.p ? (int)p->u.ld : 2 * GLU_COLS;
-    float *a = p->u.p ? mat_f32(p->u, row) + col : scratch, *b = p->u.p ? a + F : scratch + GLU_COLS;
+    float *a = p->u.p ? mat_f32(p->u, row) + col : scratch,
+          *b = p->u.p ? a + F : scratch + GLU_COLS;
     float *act = scratch + 2 * TILE_ROWS * GLU_COLS;
-    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, rows, cols, D, 1, mat_f32(p->x, row), (int)p->x.ld,
-             p->w + (size_t)col * (size_t)D, D, 0, a, ld);
-    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, rows, cols, D, 1, mat_f32(p->x, row), (int)p->x.ld,
-             p->w + (size_t)(F + col) * (size_t)D, D, 0, b, ld);
+    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, rows, cols, D, 1,
+             mat_f32(p->x, row), (int)p->x.ld, p->w + (size_t)col * (size_t)D, D, 0, a, ld);
+    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, BLAS_TRANSPOSED, rows, cols, D, 1,
+             mat_f32(p->x, row), (int)p->x.ld, p->w + (size_t)(F + col) * (size_t)D, D, 0,
+             b, ld);
     for (int i = 0; i < rows; i++) {
-        float *first = a + (ptrdiff_t)i * ld, *second = b + (ptrdiff_t)i * ld, *g = mat_f32(p->g, row + i) + col;
+        float *first = a + (ptrdiff_t)i * ld, *second = b + (ptrdiff_t)i * ld,
+              *g = mat_f32(p->g, row + i) + col;
         add_bias(first, p->b ? p->b + col : NULL, cols);
         add_bias(second, p->b ? p->b + F + col : NULL, cols);
         act_row(act, first, cols, p->act);
         for (int j = 0; j < cols; j++)
             g[j] = act[j] * second[j];
         if (p->drop.p > 0)
-            drop_row(g, g, cols, p->drop, (uint64_t)(row + i) * (uint64_t)F + (uint64_t)col);
+            drop_row(g, g, cols, p->drop,
+                     (uint64_t)(row + i) * (uint64_t)F + (uint64_t)col);
     }
 }
 
 void
-cpu_norm_glu(struct ctx *c, struct mat g, struct mat u, struct mat stat, struct mat h, struct mat x,
-             const struct lnorm *norm, const struct weight *Wi, enum act act, struct drop drop)
+cpu_norm_glu(struct ctx *c, struct mat g, struct mat u, struct mat stat, struct mat h,
+             struct mat x, const struct lnorm *norm, const struct weight *Wi, enum act act,
+             struct drop drop)
 {
-    const struct glu p = { g, u, norm_all(c, h, stat, x, norm), weight_f32(Wi), Wi->b.p, act, drop };
-    const int F = g.cols, across = (F + GLU_COLS - 1) / GLU_COLS, down = (g.rows + TILE_ROWS - 1) / TILE_ROWS;
+    const struct glu p = { g,   u,   norm_all(c, h, stat, x, norm), weight_f32(Wi), Wi->b.p,
+                           act, drop };
+    const int F = g.cols, across = (F + GLU_COLS - 1) / GLU_COLS,
+              down = (g.rows + TILE_ROWS - 1) / TILE_ROWS;
     check_f32(g);
     check_f32(p.x);
     assert(g.rows == x.rows && Wi->w.rows == 2 * F && Wi->w.cols == x.cols);
@@ -61,8 +69,9 @@ cpu_norm_glu(struct ctx *c, struct mat g, struct mat u, struct mat stat, struct 
 
 /* g = a(u1) u2 k, with k the dropout factor: du1 = dg k u2 a'(u1), du2 = dg k a(u1) */
 static void
-glu_row_bwd(float *restrict du, float *restrict g, const float *restrict dg, const float *restrict u,
-            const float *restrict act, const float *restrict slope, int F)
+glu_row_bwd(float *restrict du, float *restrict g, const float *restrict dg,
+            const float *restrict u, const float *restrict act, const float *restrict slope,
+            int F)
 {
     for (int i = 0; i < F; i++) {
         g[i] = act[i] * u[F + i];
@@ -72,7 +81,8 @@ glu_row_bwd(float *restrict du, float *restrict g, const float *restrict dg, con
 }
 
 void
-cpu_glu_bwd(struct ctx *c, struct mat du, struct mat g, struct mat dg, struct mat u, enum act act, struct drop drop)
+cpu_glu_bwd(struct ctx *c, struct mat du, struct mat g, struct mat dg, struct mat u,
+            enum act act, struct drop drop)
 {
     const int F = g.cols;
     check_f32(du);

@@ -1,8 +1,8 @@
 #ifndef OPS_LANES_H
 #define OPS_LANES_H
 /*
- * lanes - elementwise mathematics that gcc turns into vector code, and the attribute for the
- * functions that hold such loops: each is compiled for three instruction sets, and the
+ * lanes - elementwise mathematics that gcc turns into vector code, and the attribute for
+ * the functions that hold such loops: each is compiled for three instruction sets, and the
  * loader picks by CPU feature.  Sums name their lanes, so that they have one order whatever
  * the vector width.
  */
@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined __x86_64__ && defined __GNUC__ && !defined __clang__ && !defined __SANITIZE_ADDRESS__
+#if defined __x86_64__ && defined __GNUC__ && !defined __clang__ &&                        \
+    !defined __SANITIZE_ADDRESS__
 #define CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define CLONES
@@ -54,9 +55,9 @@ lane_exp(float x)
 
 /*
  * Phi(x), the normal distribution function, and *e = exp(-x^2/2).  Phi = q or 1 - q with
- * q = erfc(|x|/sqrt 2)/2 = e t P(t - 0.6)/2, t = 1/(1 + 0.375 |x|/sqrt 2).  P was fitted by least
- * squares at Chebyshev nodes to relative error 1.2e-8, about 0.6 so that its terms do not
- * cancel; the whole is within 2e-7.
+ * q = erfc(|x|/sqrt 2)/2 = e t P(t - 0.6)/2, t = 1/(1 + 0.375 |x|/sqrt 2).  P was fitted by
+ * least squares at Chebyshev nodes to relative error 1.2e-8, about 0.6 so that its terms do
+ * not cancel; the whole is within 2e-7.
  */
 INLINE float
 lane_phi(float x, float *e)
@@ -78,10 +79,15 @@ lane_phi(float x, float *e)
     return x < 0 ? q : 1.0f - q;
 }
 
+/* s = 1/(1 + e^-x), and *rest = 1 - s without cancellation. */
 INLINE float
-lane_sigmoid(float x)
+lane_sigmoid(float x, float *rest)
 {
-    return 1.0f / (1.0f + lane_exp(-x));
+    float e = lane_exp(-x);
+    e = e > 1e37f ? 1e37f : e; /* infinity times 0 would be NaN */
+    const float s = 1.0f / (1.0f + e);
+    *rest = e * s;
+    return s;
 }
 
 INLINE float

@@ -13,7 +13,8 @@ grid_of(const struct product *p)
         assert(p->step <= TILE_COLS);
         cols = cols / p->step ? cols / p->step * p->step : p->step;
     }
-    return (struct grid){ cols, (p->y.cols + cols - 1) / cols, (p->y.rows + TILE_ROWS - 1) / TILE_ROWS };
+    return (struct grid){ cols, (p->y.cols + cols - 1) / cols,
+                          (p->y.rows + TILE_ROWS - 1) / TILE_ROWS };
 }
 
 static void
@@ -21,8 +22,9 @@ product_tile(const struct ctx *c, const struct product *p, struct tile t)
 {
     const int rows = p->order == WEIGHT_ROWS, in = p->x.cols, ldw = rows ? in : p->y.cols;
     const float *w = p->w + (rows ? (size_t)t.col * (size_t)in : (size_t)t.col);
-    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, rows ? BLAS_TRANSPOSED : BLAS_AS_IS, t.rows, t.cols, in, 1,
-             mat_f32(p->x, t.row), (int)p->x.ld, w, ldw, p->accumulate ? 1 : 0, t.p, t.ld);
+    c->sgemm(BLAS_ROW_MAJOR, BLAS_AS_IS, rows ? BLAS_TRANSPOSED : BLAS_AS_IS, t.rows,
+             t.cols, in, 1, mat_f32(p->x, t.row), (int)p->x.ld, w, ldw,
+             p->accumulate ? 1 : 0, t.p, t.ld);
     if (p->finish)
         p->finish(p->arg, t);
 }
@@ -35,7 +37,8 @@ product_run(struct ctx *c, const struct product *p)
     check_f32(p->x);
     assert(p->x.rows == p->y.rows && p->w && !(p->apart && p->accumulate));
     blas_open(c);
-    const struct shares s = p->apart ? cpu_shares(c, (size_t)TILE_ROWS * TILE_COLS) : (struct shares){ 0 };
+    const struct shares s =
+        p->apart ? cpu_shares(c, (size_t)TILE_ROWS * TILE_COLS) : (struct shares){ 0 };
     CPU_FOR
     for (int i = 0; i < g.across * g.down; i++) {
         const int row = i / g.across * TILE_ROWS, col = i % g.across * g.cols;
@@ -50,7 +53,8 @@ product_run(struct ctx *c, const struct product *p)
 static void
 check_weight(const struct weight *W, int in, int out)
 {
-    assert(W->w.cols == in && W->w.rows == out && (!W->b.p || (W->b.cols == out && W->b.type == F32)));
+    assert(W->w.cols == in && W->w.rows == out &&
+           (!W->b.p || (W->b.cols == out && W->b.type == F32)));
     (void)W, (void)in, (void)out;
 }
 
@@ -70,16 +74,22 @@ finish_linear(const void *arg, struct tile t)
 }
 
 void
-cpu_linear(struct ctx *c, struct mat y, struct mat u, struct mat x, const struct weight *W, enum act act)
+cpu_linear(struct ctx *c, struct mat y, struct mat u, struct mat x, const struct weight *W,
+           enum act act)
 {
     const struct finish f = { .y = y, .b = W->b.p, .act = act };
     check_f32(y);
     check_weight(W, x.cols, y.cols);
     assert(!u.p || same_shape(u, y));
-    product_run(c, &(struct product){ .y = u.p ? u : y, .x = x, .w = weight_f32(W), .finish = finish_linear, .arg = &f });
+    product_run(c, &(struct product){ .y = u.p ? u : y,
+                                      .x = x,
+                                      .w = weight_f32(W),
+                                      .finish = finish_linear,
+                                      .arg = &f });
 }
 
-/* The sum over x W^T is complete before the residual joins it: in place it would lose low bits. */
+/* The sum over x W^T is complete before the residual joins it: in place it would lose low
+ * bits. */
 static void
 finish_add(const void *arg, struct tile t)
 {
@@ -91,27 +101,38 @@ finish_add(const void *arg, struct tile t)
             for (int j = 0; j < t.cols; j++)
                 u[j] += f->b[t.col + j];
         if (f->drop.p > 0)
-            drop_row(u, u, t.cols, f->drop, (uint64_t)(t.row + i) * (uint64_t)f->y.cols + (uint64_t)t.col);
+            drop_row(u, u, t.cols, f->drop,
+                     (uint64_t)(t.row + i) * (uint64_t)f->y.cols + (uint64_t)t.col);
         for (int j = 0; j < t.cols; j++)
             y[j] = r[j] + u[j];
     }
 }
 
 void
-cpu_linear_add(struct ctx *c, struct mat y, struct mat x, const struct weight *W, struct mat r, struct drop drop)
+cpu_linear_add(struct ctx *c, struct mat y, struct mat x, const struct weight *W,
+               struct mat r, struct drop drop)
 {
     const struct finish f = { .y = y, .r = r, .b = W->b.p, .drop = drop };
     check_f32(r);
     check_weight(W, x.cols, y.cols);
     assert(same_shape(y, r));
-    product_run(c, &(struct product){ .y = y, .x = x, .w = weight_f32(W), .apart = 1, .finish = finish_add, .arg = &f });
+    product_run(c, &(struct product){ .y = y,
+                                      .x = x,
+                                      .w = weight_f32(W),
+                                      .apart = 1,
+                                      .finish = finish_add,
+                                      .arg = &f });
 }
 
 void
-cpu_linear_dx(struct ctx *c, struct mat dx, struct mat dy, const struct weight *W, int accumulate)
+cpu_linear_dx(struct ctx *c, struct mat dx, struct mat dy, const struct weight *W,
+              int accumulate)
 {
     check_weight(W, dx.cols, dy.cols);
-    product_run(c, &(struct product){ .y = dx, .x = dy, .w = weight_f32(W), .order = WEIGHT_COLUMNS,
+    product_run(c, &(struct product){ .y = dx,
+                                      .x = dy,
+                                      .w = weight_f32(W),
+                                      .order = WEIGHT_COLUMNS,
                                       .accumulate = accumulate });
 }
 
@@ -147,13 +168,16 @@ cpu_linear_dw(struct ctx *c, struct mat dw, struct mat db, struct mat dy, struct
     CPU_FOR
     for (int i = 0; i < across * down; i++) {
         const int row = i / across * rows, col = i % across * TILE_COLS;
-        c->sgemm(BLAS_ROW_MAJOR, BLAS_TRANSPOSED, BLAS_AS_IS, out - row < rows ? out - row : rows,
-                 in - col < TILE_COLS ? in - col : TILE_COLS, T, 1, mat_f32(dy, 0) + row, (int)dy.ld,
-                 mat_f32(x, 0) + col, (int)x.ld, 1, mat_f32(dw, row) + col, (int)dw.ld);
+        c->sgemm(BLAS_ROW_MAJOR, BLAS_TRANSPOSED, BLAS_AS_IS,
+                 out - row < rows ? out - row : rows,
+                 in - col < TILE_COLS ? in - col : TILE_COLS, T, 1, mat_f32(dy, 0) + row,
+                 (int)dy.ld, mat_f32(x, 0) + col, (int)x.ld, 1, mat_f32(dw, row) + col,
+                 (int)dw.ld);
     }
     if (!db.p)
         return;
     CPU_FOR
     for (int j = 0; j < out; j += BIAS_COLS)
-        column_sums((float *)db.p + j, mat_cols(dy, j, out - j), out - j < BIAS_COLS ? out - j : BIAS_COLS);
+        column_sums((float *)db.p + j, mat_cols(dy, j, out - j),
+                    out - j < BIAS_COLS ? out - j : BIAS_COLS);
 }

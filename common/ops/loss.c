@@ -1,7 +1,8 @@
 #include "common/ops/cpu.h"
 #include <math.h>
 
-/* Loss and gradient of one row, in double: rows are few or long, and the loss is reported. */
+/* Loss and gradient of one row, in double: rows are few or long, and the loss is reported.
+ */
 static double
 ce_row(float *d, const float *z, int n, int label, float scale)
 {
@@ -28,7 +29,8 @@ bce_row(float *d, const float *z, const float *y, int n, float scale)
     double loss = 0;
     for (int i = 0; i < n; i++) {
         const double x = (double)z[i];
-        loss += log1p(exp(-fabs(x))) + (x > 0 ? x : 0) - x * (double)y[i] + (isnan(x) ? x : 0);
+        loss +=
+            log1p(exp(-fabs(x))) + (x > 0 ? x : 0) - x * (double)y[i] + (isnan(x) ? x : 0);
         d[i] = (float)((double)scale * (1 / (1 + exp(-x)) - (double)y[i]));
     }
     return loss;
@@ -66,36 +68,42 @@ add_rows(float *loss, const double *row, int n, float scale)
 }
 
 void
-cpu_ce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, const int *labels, float scale)
+cpu_ce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, const int *labels,
+       float scale)
 {
     check_loss(dlogits, logits);
     double *row = cpu_scratch(c, (size_t)logits.rows, sizeof *row);
     CPU_ROWS
     for (int i = 0; i < logits.rows; i++)
-        row[i] = ce_row(mat_f32(dlogits, i), mat_f32(logits, i), logits.cols, labels[i], scale);
+        row[i] =
+            ce_row(mat_f32(dlogits, i), mat_f32(logits, i), logits.cols, labels[i], scale);
     add_rows(loss, row, logits.rows, scale);
 }
 
 void
-cpu_bce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, struct mat labels, float scale)
+cpu_bce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits,
+        struct mat labels, float scale)
 {
     check_loss(dlogits, logits);
     check_loss(labels, logits);
     double *row = cpu_scratch(c, (size_t)logits.rows, sizeof *row);
     CPU_ROWS
     for (int i = 0; i < logits.rows; i++)
-        row[i] = bce_row(mat_f32(dlogits, i), mat_f32(logits, i), mat_f32(labels, i), logits.cols, scale);
+        row[i] = bce_row(mat_f32(dlogits, i), mat_f32(logits, i), mat_f32(labels, i),
+                         logits.cols, scale);
     add_rows(loss, row, logits.rows, scale);
 }
 
 void
-cpu_mse(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, struct mat labels, float scale)
+cpu_mse(struct ctx *c, float *loss, struct mat dlogits, struct mat logits,
+        struct mat labels, float scale)
 {
     check_loss(dlogits, logits);
     check_loss(labels, logits);
     double *row = cpu_scratch(c, (size_t)logits.rows, sizeof *row);
     CPU_ROWS
     for (int i = 0; i < logits.rows; i++)
-        row[i] = mse_row(mat_f32(dlogits, i), mat_f32(logits, i), mat_f32(labels, i), logits.cols, scale);
+        row[i] = mse_row(mat_f32(dlogits, i), mat_f32(logits, i), mat_f32(labels, i),
+                         logits.cols, scale);
     add_rows(loss, row, logits.rows, scale);
 }

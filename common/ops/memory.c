@@ -78,7 +78,8 @@ cpu_sync(struct ctx *c)
     (void)c;
 }
 
-/* F32 weights are used where they lie.  Others are widened once, and both directions use that. */
+/* F32 weights are used where they lie.  Others are widened once, and both directions use
+ * that. */
 size_t
 cpu_weight_size(struct ctx *c, struct mat w, enum weight_use use)
 {
@@ -95,8 +96,9 @@ cpu_weight_pack(struct ctx *c, void *blob, struct mat w, enum weight_use use)
     const size_t size = dtype_size(w.type);
     CPU_ROWS
     for (int r = 0; r < w.rows; r++)
-        half_widen((float *)blob + (size_t)r * (size_t)w.cols, (const char *)w.p + (size_t)r * (size_t)w.ld * size,
-                   w.type, (size_t)w.cols);
+        half_widen((float *)blob + (size_t)r * (size_t)w.cols,
+                   (const char *)w.p + (size_t)r * (size_t)w.ld * size, w.type,
+                   (size_t)w.cols);
 }
 
 const float *

@@ -33,7 +33,8 @@ row_squares(const float *x, int n, float mean)
 }
 
 CLONES static void
-row_scale(float *y, const float *x, int n, float mean, float r, const float *w, const float *b)
+row_scale(float *y, const float *x, int n, float mean, float r, const float *w,
+          const float *b)
 {
     if (b)
         for (int i = 0; i < n; i++)
@@ -61,22 +62,26 @@ check_norm(struct mat y, struct mat stat, struct mat x, const struct lnorm *norm
     check_f32(y);
     check_f32(x);
     check_f32(norm->w);
-    assert(same_shape(y, x) && norm->w.cols == x.cols && (!norm->b.p || norm->b.cols == x.cols));
+    assert(same_shape(y, x) && norm->w.cols == x.cols &&
+           (!norm->b.p || norm->b.cols == x.cols));
     assert(!stat.p || (stat.rows == x.rows && stat.cols == 2 && stat.type == F32));
     (void)y, (void)stat, (void)x, (void)norm;
 }
 
 void
-cpu_norm(struct ctx *c, struct mat y, struct mat stat, struct mat x, const struct lnorm *norm)
+cpu_norm(struct ctx *c, struct mat y, struct mat stat, struct mat x,
+         const struct lnorm *norm)
 {
     check_norm(y, stat, x, norm);
     CPU_ROWS
     for (int t = 0; t < x.rows; t++)
-        norm_row(mat_f32(y, t), stat.p ? mat_f32(stat, t) : NULL, mat_f32(x, t), x.cols, norm);
+        norm_row(mat_f32(y, t), stat.p ? mat_f32(stat, t) : NULL, mat_f32(x, t), x.cols,
+                 norm);
 }
 
 struct mat
-norm_all(struct ctx *c, struct mat h, struct mat stat, struct mat x, const struct lnorm *norm)
+norm_all(struct ctx *c, struct mat h, struct mat stat, struct mat x,
+         const struct lnorm *norm)
 {
     if (!norm)
         return x;
@@ -86,7 +91,8 @@ norm_all(struct ctx *c, struct mat h, struct mat stat, struct mat x, const struc
 
 /* sums of g = dy w and of g xhat over a row */
 CLONES static void
-row_moments(double *mg, double *mgx, const float *dy, const float *x, int n, float mean, float r, const float *w)
+row_moments(double *mg, double *mgx, const float *dy, const float *x, int n, float mean,
+            float r, const float *w)
 {
     double a[LANES] = { 0 }, b[LANES] = { 0 };
     int i = 0;
@@ -106,8 +112,9 @@ row_moments(double *mg, double *mgx, const float *dy, const float *x, int n, flo
 }
 
 CLONES static void
-row_gradient(float *restrict dx, float *restrict dw, const float *restrict dy, const float *restrict x, int n,
-             float mean, float r, const float *restrict w, float mg, float mgx)
+row_gradient(float *restrict dx, float *restrict dw, const float *restrict dy,
+             const float *restrict x, int n, float mean, float r, const float *restrict w,
+             float mg, float mgx)
 {
     for (int i = 0; i < n; i++) {
         const float xhat = (x[i] - mean) * r;
@@ -117,8 +124,8 @@ row_gradient(float *restrict dx, float *restrict dw, const float *restrict dy, c
 }
 
 void
-norm_row_bwd(float *dx, float *dw, float *db, const float *dy, const float *x, const float *stat, int n,
-             const float *w)
+norm_row_bwd(float *dx, float *dw, float *db, const float *dy, const float *x,
+             const float *stat, int n, const float *w)
 {
     double mg, mgx;
     row_moments(&mg, &mgx, dy, x, n, stat[0], stat[1], w);
@@ -147,8 +154,8 @@ sum_parts(struct ctx *c, float *to, const float *part, int parts, size_t stride,
 }
 
 void
-cpu_norm_bwd(struct ctx *c, struct mat dx, struct mat dw, struct mat db, struct mat dy, struct mat x,
-             struct mat stat, const struct lnorm *norm)
+cpu_norm_bwd(struct ctx *c, struct mat dx, struct mat dw, struct mat db, struct mat dy,
+             struct mat x, struct mat stat, const struct lnorm *norm)
 {
     const int n = x.cols, parts = (x.rows + PART_ROWS - 1) / PART_ROWS;
     const size_t stride = 2 * (size_t)n;
@@ -163,7 +170,8 @@ cpu_norm_bwd(struct ctx *c, struct mat dx, struct mat dw, struct mat db, struct 
         const int end = (k + 1) * PART_ROWS < x.rows ? (k + 1) * PART_ROWS : x.rows;
         memset(pw, 0, stride * sizeof *pw);
         for (int t = k * PART_ROWS; t < end; t++)
-            norm_row_bwd(mat_f32(dx, t), pw, pb, mat_f32(dy, t), mat_f32(x, t), mat_f32(stat, t), n, norm->w.p);
+            norm_row_bwd(mat_f32(dx, t), pw, pb, mat_f32(dy, t), mat_f32(x, t),
+                         mat_f32(stat, t), n, norm->w.p);
     }
     sum_parts(c, dw.p, part, parts, stride, n);
     if (db.p)

@@ -19,12 +19,14 @@ mean_columns(float *p, struct mat h, int first, int end, int j, int n)
 
 /* A sequence without rows pools to zero. */
 void
-cpu_pool(struct ctx *c, struct mat p, struct mat h, const struct seqs *s, enum pool_kind kind)
+cpu_pool(struct ctx *c, struct mat p, struct mat h, const struct seqs *s,
+         enum pool_kind kind)
 {
     const int D = h.cols;
     check_f32(p);
     check_f32(h);
-    assert(p.rows == s->n && p.cols == D && h.rows == s->rows && (kind == OP_CLS || kind == OP_MEAN));
+    assert(p.rows == s->n && p.cols == D && h.rows == s->rows &&
+           (kind == OP_CLS || kind == OP_MEAN));
     CPU_FOR
     for (int b = 0; b < s->n; b++) {
         const int first = s->cu[b], end = s->cu[b + 1];
@@ -34,17 +36,20 @@ cpu_pool(struct ctx *c, struct mat p, struct mat h, const struct seqs *s, enum p
             memcpy(mat_f32(p, b), mat_f32(h, first), (size_t)D * sizeof(float));
         else
             for (int j = 0; j < D; j += POOL_COLS)
-                mean_columns(mat_f32(p, b), h, first, end, j, D - j < POOL_COLS ? D - j : POOL_COLS);
+                mean_columns(mat_f32(p, b), h, first, end, j,
+                             D - j < POOL_COLS ? D - j : POOL_COLS);
     }
 }
 
 void
-cpu_pool_bwd(struct ctx *c, struct mat dh, struct mat dp, const struct seqs *s, enum pool_kind kind)
+cpu_pool_bwd(struct ctx *c, struct mat dh, struct mat dp, const struct seqs *s,
+             enum pool_kind kind)
 {
     const int D = dh.cols;
     check_f32(dh);
     check_f32(dp);
-    assert(dp.rows == s->n && dp.cols == D && dh.rows == s->rows && (kind == OP_CLS || kind == OP_MEAN));
+    assert(dp.rows == s->n && dp.cols == D && dh.rows == s->rows &&
+           (kind == OP_CLS || kind == OP_MEAN));
     CPU_FOR
     for (int b = 0; b < s->n; b++) {
         const int first = s->cu[b], end = s->cu[b + 1];

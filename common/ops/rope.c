@@ -42,18 +42,24 @@ rotate_of(struct mat qkv, struct rope rope, int heads, const struct seqs *s)
 }
 
 void
-cpu_norm_qkv(struct ctx *c, struct mat qkv, struct mat stat, struct mat h, struct mat x, const struct lnorm *norm,
-             const struct weight *Wqkv, struct rope rope, int heads, const struct seqs *s)
+cpu_norm_qkv(struct ctx *c, struct mat qkv, struct mat stat, struct mat h, struct mat x,
+             const struct lnorm *norm, const struct weight *Wqkv, struct rope rope,
+             int heads, const struct seqs *s)
 {
     struct rotate r = rotate_of(qkv, rope, heads, s);
     r.b = Wqkv->b.p;
     assert(3 * x.cols == qkv.cols && Wqkv->w.rows == qkv.cols && Wqkv->w.cols == x.cols);
-    product_run(c, &(struct product){ .y = qkv, .x = norm_all(c, h, stat, x, norm), .w = weight_f32(Wqkv),
-                                      .step = r.size, .finish = finish_qkv, .arg = &r });
+    product_run(c, &(struct product){ .y = qkv,
+                                      .x = norm_all(c, h, stat, x, norm),
+                                      .w = weight_f32(Wqkv),
+                                      .step = r.size,
+                                      .finish = finish_qkv,
+                                      .arg = &r });
 }
 
 void
-cpu_rope_bwd(struct ctx *c, struct mat dqkv, struct rope rope, int heads, const struct seqs *s)
+cpu_rope_bwd(struct ctx *c, struct mat dqkv, struct rope rope, int heads,
+             const struct seqs *s)
 {
     const struct rotate r = rotate_of(dqkv, rope, heads, s);
     CPU_ROWS

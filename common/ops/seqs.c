@@ -45,7 +45,8 @@ cpu_seqs_make(struct ctx *c, struct seqs *s, int n, const int *cu)
     for (int i = 0; i < n; i++) {
         const int first = cu[p->order[i]], end = cu[p->order[i] + 1];
         for (int row = first; row < end; row += QUERY_ROWS)
-            *to++ = (struct block){ first, end, row, end - row < QUERY_ROWS ? end - row : QUERY_ROWS };
+            *to++ = (struct block){ first, end, row,
+                                    end - row < QUERY_ROWS ? end - row : QUERY_ROWS };
         for (int row = first; row < end; row++)
             p->position[row] = row - first;
     }

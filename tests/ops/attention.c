@@ -1,16 +1,29 @@
-/* attention - forward and backward against dense softmax in double, over lengths, windows and head sizes. */
+/* attention - forward and backward against dense softmax in double, over lengths, windows
+ * and head sizes. */
 #include "tests/ops/rig.h"
 #include "tests/ops/reference.h"
 
 struct shape { int heads, size, window, n, lengths[8]; };
-/* lengths of one query block and around it; windows inside, across and beyond tiles; empty sequences */
+/* lengths of one query block and around it; windows inside, across and beyond tiles; empty
+ * sequences */
 static const struct shape shapes[] = {
-    { 1, 2, -1, 1, { 1 } },          { 2, 32, 1, 1, { 2 } },         { 3, 64, 8, 1, { 3 } },
-    { 2, 96, -1, 1, { 17 } },        { 1, 128, 64, 1, { 64 } },      { 2, 64, 64, 1, { 65 } },
-    { 2, 32, 8, 1, { 130 } },        { 2, 64, -1, 1, { 257 } },      { 2, 64, 64, 1, { 257 } },
-    { 1, 128, 1, 1, { 257 } },       { 3, 2, 0, 2, { 64, 66 } },     { 2, 96, 64, 4, { 130, 1, 257, 17 } },
-    { 2, 32, -1, 7, { 3, 65, 1, 130, 2, 64, 17 } }, { 2, 64, 8, 5, { 17, 0, 65, 3, 0 } },
-    { 1, 32, 300, 1, { 700 } },      { 1, 64, -1, 2, { 513, 5 } },   { 4, 10, 100, 2, { 256, 320 } },
+    { 1, 2, -1, 1, { 1 } },
+    { 2, 32, 1, 1, { 2 } },
+    { 3, 64, 8, 1, { 3 } },
+    { 2, 96, -1, 1, { 17 } },
+    { 1, 128, 64, 1, { 64 } },
+    { 2, 64, 64, 1, { 65 } },
+    { 2, 32, 8, 1, { 130 } },
+    { 2, 64, -1, 1, { 257 } },
+    { 2, 64, 64, 1, { 257 } },
+    { 1, 128, 1, 1, { 257 } },
+    { 3, 2, 0, 2, { 64, 66 } },
+    { 2, 96, 64, 4, { 130, 1, 257, 17 } },
+    { 2, 32, -1, 7, { 3, 65, 1, 130, 2, 64, 17 } },
+    { 2, 64, 8, 5, { 17, 0, 65, 3, 0 } },
+    { 1, 32, 300, 1, { 700 } },
+    { 1, 64, -1, 2, { 513, 5 } },
+    { 4, 10, 100, 2, { 256, 320 } },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -33,8 +46,13 @@ job_make(struct rig *r, struct job *j, const struct shape *s, double spread)
     const int T = j->b.cu[s->n];
     j->qkv = val_random(r, T, 3 * D, spread);
     j->a = (struct refattn){
-        .q = columns(r, j->qkv, 0, D), .k = columns(r, j->qkv, D, D), .v = columns(r, j->qkv, 2 * D, D),
-        .dout = val_random(r, T, D, 1), .b = &j->b, .heads = s->heads, .window = s->window,
+        .q = columns(r, j->qkv, 0, D),
+        .k = columns(r, j->qkv, D, D),
+        .v = columns(r, j->qkv, 2 * D, D),
+        .dout = val_random(r, T, D, 1),
+        .b = &j->b,
+        .heads = s->heads,
+        .window = s->window,
         .scale = 1 / sqrt(s->size),
     };
     j->o = val_zero(r, T, D);
@@ -64,13 +82,18 @@ compare(struct rig *r, const struct job *j, struct val want, struct drop drop, d
         const struct ops *be = r->be;
         struct seqs s;
         be->seqs_make(r->c, &s, j->b.n, j->b.cu);
-        struct mat qkv = box_put(r, j->qkv, 2), o = box_make(r, T, D, 3), bare = box_make(r, T, D, 0);
-        struct mat lse = box_make(r, T, H, 0), dqkv = box_make(r, T, 3 * D, 1), dout = box_put(r, j->a.dout, 5);
-        const struct mat q = mat_cols(qkv, 0, D), k = mat_cols(qkv, D, D), v = mat_cols(qkv, 2 * D, D);
+        struct mat qkv = box_put(r, j->qkv, 2), o = box_make(r, T, D, 3),
+                   bare = box_make(r, T, D, 0);
+        struct mat lse = box_make(r, T, H, 0), dqkv = box_make(r, T, 3 * D, 1),
+                   dout = box_put(r, j->a.dout, 5);
+        const struct mat q = mat_cols(qkv, 0, D), k = mat_cols(qkv, D, D),
+                         v = mat_cols(qkv, 2 * D, D);
         be->attention(r->c, o, lse, q, k, v, H, &s, j->a.window, scale, drop);
-        be->attention(r->c, bare, (struct mat){ 0 }, q, k, v, H, &s, j->a.window, scale, drop);
-        be->attention_bwd(r->c, mat_cols(dqkv, 0, D), mat_cols(dqkv, D, D), mat_cols(dqkv, 2 * D, D), dout, o, lse,
-                          q, k, v, H, &s, j->a.window, scale, drop);
+        be->attention(r->c, bare, (struct mat){ 0 }, q, k, v, H, &s, j->a.window, scale,
+                      drop);
+        be->attention_bwd(r->c, mat_cols(dqkv, 0, D), mat_cols(dqkv, D, D),
+                          mat_cols(dqkv, 2 * D, D), dout, o, lse, q, k, v, H, &s,
+                          j->a.window, scale, drop);
         expect(r, "o", o, j->o, tol);
         expect(r, "o without lse", bare, j->o, tol);
         expect_floor(r, "lse", lse, j->lse, 2e-6, 1);
@@ -97,7 +120,8 @@ static void
 peaked_scores(void **state)
 {
     struct rig *r = *state;
-    static const struct shape peaked[] = { { 2, 64, -1, 1, { 600 } }, { 1, 32, 64, 2, { 130, 65 } } };
+    static const struct shape peaked[] = { { 2, 64, -1, 1, { 600 } },
+                                           { 1, 32, 64, 2, { 130, 65 } } };
     for (int i = 0; i < 2; i++, rig_case_end(r)) {
         struct job j;
         job_make(r, &j, &peaked[i], 6);
@@ -129,7 +153,8 @@ reference_is_a_gradient(void **state)
         struct val all = gradient(r, &j);
         const struct val x[] = { j.a.q, j.a.k, j.a.v };
         for (int k = 0; k < 3; k++)
-            check_slope(r, "attention", attention_loss, &(struct loss){ &j }, x[k], columns(r, all, k * j.o.cols, j.o.cols));
+            check_slope(r, "attention", attention_loss, &(struct loss){ &j }, x[k],
+                        columns(r, all, k * j.o.cols, j.o.cols));
     }
 }
 
@@ -158,7 +183,8 @@ mask_read(struct rig *r, int T, int heads, struct drop drop)
         for (int h = 0; h < heads; h++)
             at(unit, t)[h * T + t] = T;
     r->be->seqs_make(r->c, &s, 1, cu);
-    struct mat q = box_put(r, zero, 0), v = box_put(r, unit, 0), o = box_make(r, T, heads * T, 0);
+    struct mat q = box_put(r, zero, 0), v = box_put(r, unit, 0),
+               o = box_make(r, T, heads * T, 0);
     r->be->attention(r->c, o, (struct mat){ 0 }, q, q, v, heads, &s, -1, 1, drop);
     float *got = malloc((size_t)(T * heads * T) * sizeof *got);
     r->be->download(r->c, got, o.p, (size_t)(T * heads * T) * sizeof *got);
@@ -190,8 +216,10 @@ dropout_of_probabilities(void **state)
     j.a.arg = &m;
     ref_attention(j.o, j.lse, &j.a);
     struct val all = gradient(r, &j);
-    check_slope(r, "dropout dq", attention_loss, &(struct loss){ &j }, j.a.q, columns(r, all, 0, 128));
-    check_slope(r, "dropout dv", attention_loss, &(struct loss){ &j }, j.a.v, columns(r, all, 256, 128));
+    check_slope(r, "dropout dq", attention_loss, &(struct loss){ &j }, j.a.q,
+                columns(r, all, 0, 128));
+    check_slope(r, "dropout dv", attention_loss, &(struct loss){ &j }, j.a.v,
+                columns(r, all, 256, 128));
     ref_attention(j.o, j.lse, &j.a);
     compare(r, &j, all, drop, 1e-5);
     free(m.factor);
@@ -201,7 +229,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(values_and_gradients), RIG_TEST(peaked_scores), RIG_TEST(reference_is_a_gradient),
+        RIG_TEST(values_and_gradients),
+        RIG_TEST(peaked_scores),
+        RIG_TEST(reference_is_a_gradient),
         RIG_TEST(dropout_of_probabilities),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,10 +1,13 @@
-/* linear - products with and without bias, their additions and gradients; 16-bit weights; OpenBLAS itself. */
+/* linear - products with and without bias, their additions and gradients; 16-bit weights;
+ * OpenBLAS itself. */
 #include "tests/ops/rig.h"
 #include "tests/ops/reference.h"
 
-static const int shapes[][3] = { /* rows, in, out */
-    { 1, 1, 1 },    { 1, 768, 2 },    { 2, 3, 5 },     { 3, 64, 300 },  { 17, 33, 65 },
-    { 64, 128, 384 }, { 65, 100, 130 }, { 130, 64, 257 }, { 257, 96, 70 }, { 300, 520, 514 },
+static const int shapes[][3] = {
+    /* rows, in, out */
+    { 1, 1, 1 },     { 1, 768, 2 },     { 2, 3, 5 },      { 3, 64, 300 },
+    { 17, 33, 65 },  { 64, 128, 384 },  { 65, 100, 130 }, { 130, 64, 257 },
+    { 257, 96, 70 }, { 300, 520, 514 },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -42,7 +45,8 @@ linear_and_act(void **state)
         struct val y = ref_act(r, j.u, act, NULL);
         for (int k = 0; rig_turn(r, k); k++) {
             const struct weight W = weight_of(r, &j);
-            struct mat out = box_make(r, y.rows, y.cols, 3), alone = box_make(r, y.rows, y.cols, 0);
+            struct mat out = box_make(r, y.rows, y.cols, 3),
+                       alone = box_make(r, y.rows, y.cols, 0);
             struct mat u = box_make(r, y.rows, y.cols, 1), x = box_put(r, j.x, 5);
             r->be->linear(r->c, out, u, x, &W, act);
             r->be->linear(r->c, alone, (struct mat){ 0 }, x, &W, act);
@@ -80,7 +84,8 @@ linear_loss(const void *arg)
     double loss = 0;
     for (int t = 0; t < j->x.rows; t++)
         for (int o = 0; o < j->w.rows; o++)
-            loss += at(j->dy, t)[o] * ref_dot(at(j->x, t), at(j->w, o), j->x.cols, j->b.p ? j->b.p[o] : 0);
+            loss += at(j->dy, t)[o] *
+                    ref_dot(at(j->x, t), at(j->w, o), j->x.cols, j->b.p ? j->b.p[o] : 0);
     return loss;
 }
 
@@ -90,7 +95,8 @@ linear_gradients(void **state)
     struct rig *r = *state;
     for (int i = 0; i < SHAPES; i++, rig_case_end(r)) {
         const struct job j = job_of(r, shapes[i], 1, OP_NONE);
-        struct val dx = val_zero(r, j.x.rows, j.x.cols), dw = val_zero(r, j.w.rows, j.w.cols);
+        struct val dx = val_zero(r, j.x.rows, j.x.cols),
+                   dw = val_zero(r, j.w.rows, j.w.cols);
         struct val db = val_zero(r, 1, j.w.rows);
         ref_linear_bwd(dx, dw, db, j.dy, j.x, j.w);
         if (i < 6) {
@@ -98,13 +104,17 @@ linear_gradients(void **state)
             check_slope(r, "linear dw", linear_loss, &j, j.w, dw);
             check_slope(r, "linear db", linear_loss, &j, j.b, db);
         }
-        struct val w0 = val_random(r, dw.rows, dw.cols, 1), b0 = val_random(r, 1, db.cols, 1);
+        struct val w0 = val_random(r, dw.rows, dw.cols, 1),
+                   b0 = val_random(r, 1, db.cols, 1);
         struct val x0 = val_random(r, dx.rows, dx.cols, 1);
-        struct val w1 = ref_add(r, w0, dw), b1 = ref_add(r, b0, db), x1 = ref_add(r, x0, dx);
+        struct val w1 = ref_add(r, w0, dw), b1 = ref_add(r, b0, db),
+                   x1 = ref_add(r, x0, dx);
         for (int k = 0; rig_turn(r, k); k++) {
             const struct weight W = weight_of(r, &j);
-            struct mat dy = box_put(r, j.dy, 2), x = box_put(r, j.x, 3), got = box_make(r, dx.rows, dx.cols, 4);
-            struct mat more = box_put(r, x0, 1), gw = box_put(r, w0, 0), gb = box_put(r, b0, 0);
+            struct mat dy = box_put(r, j.dy, 2), x = box_put(r, j.x, 3),
+                       got = box_make(r, dx.rows, dx.cols, 4);
+            struct mat more = box_put(r, x0, 1), gw = box_put(r, w0, 0),
+                       gb = box_put(r, b0, 0);
             struct mat gw2 = box_put(r, w0, 0);
             r->be->linear_dx(r->c, got, dy, &W, 0);
             r->be->linear_dx(r->c, more, dy, &W, 1);
@@ -137,7 +147,8 @@ sixteen_bit_weights(void **state)
         for (size_t e = 0; e < n; e++)
             j.w.p[e] = (double)wide[e];
         struct val y = ref_linear(r, j.x, j.w, j.b), dx = val_zero(r, j.x.rows, j.x.cols);
-        ref_linear_bwd(dx, val_zero(r, j.w.rows, j.w.cols), val_zero(r, 1, j.w.rows), j.dy, j.x, j.w);
+        ref_linear_bwd(dx, val_zero(r, j.w.rows, j.w.cols), val_zero(r, 1, j.w.rows), j.dy,
+                       j.x, j.w);
         for (int k = 0; rig_turn(r, k); k++) {
             struct weight W = { .b = box_put(r, j.b, 0) };
             void *file = r->be->alloc(r->c, n * sizeof *half);
@@ -146,10 +157,13 @@ sixteen_bit_weights(void **state)
             const size_t f = r->be->weight_size(r->c, W.w, WEIGHT_FORWARD);
             const size_t b = r->be->weight_size(r->c, W.w, WEIGHT_BACKWARD);
             if (f)
-                r->be->weight_pack(r->c, W.fwd = r->be->alloc(r->c, f), W.w, WEIGHT_FORWARD);
+                r->be->weight_pack(r->c, W.fwd = r->be->alloc(r->c, f), W.w,
+                                   WEIGHT_FORWARD);
             if (b)
-                r->be->weight_pack(r->c, W.bwd = r->be->alloc(r->c, b), W.w, WEIGHT_BACKWARD);
-            struct mat out = box_make(r, y.rows, y.cols, 0), got = box_make(r, dx.rows, dx.cols, 0);
+                r->be->weight_pack(r->c, W.bwd = r->be->alloc(r->c, b), W.w,
+                                   WEIGHT_BACKWARD);
+            struct mat out = box_make(r, y.rows, y.cols, 0),
+                       got = box_make(r, dx.rows, dx.cols, 0);
             r->be->linear(r->c, out, (struct mat){ 0 }, box_put(r, j.x, 0), &W, OP_NONE);
             r->be->linear_dx(r->c, got, box_put(r, j.dy, 0), &W, 0);
             expect(r, dtype_name(types[i]), out, y, 4e-6);
@@ -189,8 +203,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(linear_and_act),      RIG_TEST(linear_add_onto_residual), RIG_TEST(linear_gradients),
-        RIG_TEST(sixteen_bit_weights), RIG_TEST(nan_stays_in_its_row),
+        RIG_TEST(linear_and_act),       RIG_TEST(linear_add_onto_residual),
+        RIG_TEST(linear_gradients),     RIG_TEST(sixteen_bit_weights),
+        RIG_TEST(nan_stays_in_its_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

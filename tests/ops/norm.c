@@ -3,7 +3,8 @@
 #include "tests/ops/reference.h"
 
 static const int shapes[][2] = {
-    { 1, 2 }, { 2, 7 }, { 3, 16 }, { 17, 33 }, { 64, 64 }, { 65, 100 }, { 130, 128 }, { 257, 768 },
+    { 1, 2 },   { 2, 7 },    { 3, 16 },    { 17, 33 },
+    { 64, 64 }, { 65, 100 }, { 130, 128 }, { 257, 768 },
 };
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
@@ -16,7 +17,8 @@ job_of(struct rig *r, int T, int D, int bias)
     j.x = val_random(r, T, D, 2);
     for (int t = 0; t < T; t++)
         for (int i = 0; i < D; i++)
-            at(j.x, t)[i] = (double)(float)(at(j.x, t)[i] + 3 * (t % 5)); /* means well off zero */
+            at(j.x, t)[i] =
+                (double)(float)(at(j.x, t)[i] + 3 * (t % 5)); /* means well off zero */
     j.n.w = val_random(r, 1, D, 1);
     j.n.b = bias ? val_random(r, 1, D, 1) : (struct val){ 0 };
     j.dy = val_random(r, T, D, 1);
@@ -43,7 +45,8 @@ norm_values(void **state)
         for (int k = 0; rig_turn(r, k); k++) {
             const struct lnorm n = lnorm_of(r, j.n);
             struct mat x = box_put(r, j.x, 3), y = box_make(r, j.x.rows, j.x.cols, 1);
-            struct mat stat = box_make(r, j.x.rows, 2, 0), bare = box_make(r, j.x.rows, j.x.cols, 0);
+            struct mat stat = box_make(r, j.x.rows, 2, 0),
+                       bare = box_make(r, j.x.rows, j.x.cols, 0);
             r->be->norm(r->c, y, stat, x, &n);
             r->be->norm(r->c, bare, (struct mat){ 0 }, x, &n);
             expect(r, "norm", y, j.y, 5e-6);
@@ -58,7 +61,8 @@ norm_loss(const void *arg)
 {
     const struct job *j = arg;
     for (int t = 0; t < j->x.rows; t++)
-        ref_norm_row(at(j->y, t), at(j->stat, t), at(j->x, t), j->x.cols, j->n.w.p, j->n.b.p, j->n.eps);
+        ref_norm_row(at(j->y, t), at(j->stat, t), at(j->x, t), j->x.cols, j->n.w.p,
+                     j->n.b.p, j->n.eps);
     return val_dot(j->y, j->dy);
 }
 
@@ -75,12 +79,16 @@ norm_gradients(void **state)
         check_slope(r, "norm dw", norm_loss, &j, j.n.w, dw);
         check_slope(r, "norm db", norm_loss, &j, j.n.b, db);
         norm_loss(&j);
-        struct val x0 = val_random(r, T, D, 1), w0 = val_random(r, 1, D, 1), b0 = val_random(r, 1, D, 1);
-        struct val x1 = ref_add(r, x0, dx), w1 = ref_add(r, w0, dw), b1 = ref_add(r, b0, db);
+        struct val x0 = val_random(r, T, D, 1), w0 = val_random(r, 1, D, 1),
+                   b0 = val_random(r, 1, D, 1);
+        struct val x1 = ref_add(r, x0, dx), w1 = ref_add(r, w0, dw),
+                   b1 = ref_add(r, b0, db);
         for (int k = 0; rig_turn(r, k); k++) {
             const struct lnorm n = lnorm_of(r, j.n);
-            struct mat x = box_put(r, j.x, 1), dy = box_put(r, j.dy, 2), stat = box_put(r, j.stat, 0);
-            struct mat gx = box_put(r, x0, 3), gw = box_put(r, w0, 0), gb = box_put(r, b0, 0);
+            struct mat x = box_put(r, j.x, 1), dy = box_put(r, j.dy, 2),
+                       stat = box_put(r, j.stat, 0);
+            struct mat gx = box_put(r, x0, 3), gw = box_put(r, w0, 0),
+                       gb = box_put(r, b0, 0);
             struct mat gx2 = box_put(r, x0, 0), gw2 = box_put(r, w0, 0);
             r->be->norm_bwd(r->c, gx, gw, gb, dy, x, stat, &n);
             r->be->norm_bwd(r->c, gx2, gw2, (struct mat){ 0 }, dy, x, stat, &n);
@@ -119,8 +127,10 @@ embed_values_and_gradients(void **state)
         int ids[300];
         ids_of(ids, T, V);
         struct job j = job_of(r, T, D, i % 2);
-        struct val E = val_random(r, V, D, 1), dx = val_zero(r, T, D), w0 = val_random(r, 1, D, 1);
-        struct val E0 = val_random(r, V, D, 1), dw = val_copy(r, w0), db = val_zero(r, 1, D), dE = val_copy(r, E0);
+        struct val E = val_random(r, V, D, 1), dx = val_zero(r, T, D),
+                   w0 = val_random(r, 1, D, 1);
+        struct val E0 = val_random(r, V, D, 1), dw = val_copy(r, w0),
+                   db = val_zero(r, 1, D), dE = val_copy(r, E0);
         j.x = lookup(r, E, ids, T);
         j.y = ref_norm(r, j.x, j.n, j.stat);
         ref_norm_bwd(dx, dw, db, j.dy, j.x, j.stat, j.n);
@@ -129,11 +139,14 @@ embed_values_and_gradients(void **state)
                 at(dE, ids[t])[c] += at(dx, t)[c];
         for (int k = 0; rig_turn(r, k); k++) {
             const struct lnorm n = lnorm_of(r, j.n);
-            struct mat x = box_make(r, T, D, 2), stat = box_make(r, T, 2, 0), e = box_put(r, E, 0);
-            struct mat gE = box_put(r, E0, 0), gw = box_put(r, w0, 0), gb = box_put(r, val_zero(r, 1, D), 0);
+            struct mat x = box_make(r, T, D, 2), stat = box_make(r, T, 2, 0),
+                       e = box_put(r, E, 0);
+            struct mat gE = box_put(r, E0, 0), gw = box_put(r, w0, 0),
+                       gb = box_put(r, val_zero(r, 1, D), 0);
             int *const d = box_ints(r, ids, T);
             r->be->embed_norm(r->c, x, stat, d, e, &n, (struct drop){ 0 });
-            r->be->embed_norm_bwd(r->c, gE, gw, gb, box_put(r, j.dy, 1), d, e, stat, &n, (struct drop){ 0 });
+            r->be->embed_norm_bwd(r->c, gE, gw, gb, box_put(r, j.dy, 1), d, e, stat, &n,
+                                  (struct drop){ 0 });
             expect(r, "embed_norm", x, j.y, 5e-6);
             expect(r, "stat", stat, j.stat, 2e-6);
             expect(r, "dE", gE, dE, 2e-5);
@@ -166,8 +179,8 @@ sixteen_bit_embedding(void **state)
             const struct lnorm n = lnorm_of(r, j.n);
             struct mat file = box_make(r, V, D / 2, 0), x = box_make(r, T, D, 0);
             r->be->upload(r->c, file.p, half, sizeof half);
-            r->be->embed_norm(r->c, x, (struct mat){ 0 }, box_ints(r, ids, T), mat_of(file.p, V, D, types[i]), &n,
-                              (struct drop){ 0 });
+            r->be->embed_norm(r->c, x, (struct mat){ 0 }, box_ints(r, ids, T),
+                              mat_of(file.p, V, D, types[i]), &n, (struct drop){ 0 });
             expect(r, dtype_name(types[i]), x, want, 5e-6);
         }
     }
@@ -177,7 +190,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(norm_values), RIG_TEST(norm_gradients), RIG_TEST(embed_values_and_gradients),
+        RIG_TEST(norm_values),
+        RIG_TEST(norm_gradients),
+        RIG_TEST(embed_values_and_gradients),
         RIG_TEST(sixteen_bit_embedding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

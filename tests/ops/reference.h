@@ -34,7 +34,8 @@ ref_linear(struct rig *r, struct val x, struct val w, struct val b)
 
 /* dx +=, dw +=, db += */
 static inline void
-ref_linear_bwd(struct val dx, struct val dw, struct val db, struct val dy, struct val x, struct val w)
+ref_linear_bwd(struct val dx, struct val dw, struct val db, struct val dy, struct val x,
+               struct val w)
 {
     for (int t = 0; t < x.rows; t++)
         for (int o = 0; o < w.rows; o++) {
@@ -51,8 +52,10 @@ ref_linear_bwd(struct val dx, struct val dw, struct val db, struct val dy, struc
 static inline double
 ref_act_one(double u, enum act act, double *slope)
 {
-    const double phi = 0.5 * erfc(-u * 0.70710678118654752440), pdf = 0.39894228040143267794 * exp(-u * u / 2);
-    const double s = 1 / (1 + exp(-u)), a = 0.79788456080286535588, v = a * (u + 0.044715 * u * u * u), h = tanh(v);
+    const double phi = 0.5 * erfc(-u * 0.70710678118654752440),
+                 pdf = 0.39894228040143267794 * exp(-u * u / 2);
+    const double s = 1 / (1 + exp(-u)), a = 0.79788456080286535588,
+                 v = a * (u + 0.044715 * u * u * u), h = tanh(v);
     double unused;
     slope = slope ? slope : &unused;
     switch (act) {
@@ -81,7 +84,8 @@ ref_act(struct rig *r, struct val u, enum act act, struct val *slope)
 
 /* LayerNorm of one row; stat = mean, 1/deviation */
 static inline void
-ref_norm_row(double *y, double *stat, const double *x, int n, const double *w, const double *b, double eps)
+ref_norm_row(double *y, double *stat, const double *x, int n, const double *w,
+             const double *b, double eps)
 {
     double mean = 0, var = 0;
     for (int i = 0; i < n; i++)
@@ -107,7 +111,8 @@ ref_norm(struct rig *r, struct val x, struct refnorm n, struct val stat)
 
 /* dx +=, dw +=, db += */
 static inline void
-ref_norm_bwd(struct val dx, struct val dw, struct val db, struct val dy, struct val x, struct val stat, struct refnorm n)
+ref_norm_bwd(struct val dx, struct val dw, struct val db, struct val dy, struct val x,
+             struct val stat, struct refnorm n)
 {
     const int D = x.cols;
     for (int t = 0; t < x.rows; t++) {
@@ -151,14 +156,16 @@ ref_rope(struct val qkv, struct val table, int heads, const struct batch *b, dou
             for (int h = 0; h < 2 * heads; h++)
                 for (int i = 0; i < K / 2; i++) {
                     double *p = at(qkv, t) + h * K + i;
-                    const double c = at(table, t - b->cu[s])[i], sn = sign * at(table, t - b->cu[s])[K / 2 + i];
+                    const double c = at(table, t - b->cu[s])[i],
+                                 sn = sign * at(table, t - b->cu[s])[K / 2 + i];
                     const double x = p[0], y = p[K / 2];
                     p[0] = x * c - y * sn;
                     p[K / 2] = y * c + x * sn;
                 }
 }
 
-/* Attention of one batch.  keep(arg, t, head, key's position): dropout's factor, or NULL. */
+/* Attention of one batch.  keep(arg, t, head, key's position): dropout's factor, or NULL.
+ */
 struct refattn {
     struct val q, k, v, dout;
     const struct batch *b;
@@ -181,8 +188,9 @@ ref_softmax(const struct refattn *a, double *p, int t, int head, int first, int 
     const int K = a->q.cols / a->heads;
     double m = -INFINITY, sum = 0;
     for (int j = first; j < end; j++) {
-        p[j - first] = ref_sees(a, t, j)
-                           ? a->scale * ref_dot(at(a->q, t) + head * K, at(a->k, j) + head * K, K, 0) : -INFINITY;
+        p[j - first] = ref_sees(a, t, j) ? a->scale * ref_dot(at(a->q, t) + head * K,
+                                                              at(a->k, j) + head * K, K, 0)
+                                         : -INFINITY;
         m = p[j - first] > m ? p[j - first] : m;
     }
     for (int j = first; j < end; j++)
@@ -212,7 +220,8 @@ ref_attention(struct val o, struct val lse, const struct refattn *a)
                 memset(at(o, t) + h * K, 0, sizeof(double) * (size_t)K);
                 for (int j = first; j < end; j++)
                     for (int i = 0; i < K && p[j - first] != 0; i++)
-                        at(o, t)[h * K + i] += p[j - first] * ref_keep(a, t, h, j - first) * at(a->v, j)[h * K + i];
+                        at(o, t)[h * K + i] += p[j - first] * ref_keep(a, t, h, j - first) *
+                                               at(a->v, j)[h * K + i];
             }
     free(p);
 }
@@ -230,13 +239,15 @@ ref_attention_bwd(struct val dq, struct val dk, struct val dv, const struct refa
                 double D = 0;
                 ref_softmax(a, p, t, h, first, end);
                 for (int j = first; j < end; j++) {
-                    dp[j - first] = ref_keep(a, t, h, j - first) * ref_dot(at(a->dout, t) + c, at(a->v, j) + c, K, 0);
+                    dp[j - first] = ref_keep(a, t, h, j - first) *
+                                    ref_dot(at(a->dout, t) + c, at(a->v, j) + c, K, 0);
                     D += p[j - first] * dp[j - first];
                 }
                 for (int j = first; j < end; j++) {
                     const double w = p[j - first], ds = a->scale * w * (dp[j - first] - D);
                     for (int i = c; i < c + K && w != 0; i++) {
-                        at(dv, j)[i] += w * ref_keep(a, t, h, j - first) * at(a->dout, t)[i];
+                        at(dv, j)[i] +=
+                            w * ref_keep(a, t, h, j - first) * at(a->dout, t)[i];
                         at(dq, t)[i] += ds * at(a->k, j)[i];
                         at(dk, j)[i] += ds * at(a->q, t)[i];
                     }

@@ -107,7 +107,8 @@ val_zero(struct rig *r, int rows, int cols)
 {
     const size_t n = (size_t)rows * (size_t)cols;
     assert_true(r->vals < 256);
-    return r->val[r->vals++] = (struct val){ rows, cols, calloc(n ? n : 1, sizeof(double)) };
+    return r->val[r->vals++] =
+               (struct val){ rows, cols, calloc(n ? n : 1, sizeof(double)) };
 }
 
 static inline struct val
@@ -148,7 +149,8 @@ val_dot(struct val a, struct val b)
 static inline struct mat
 box_make(struct rig *r, int rows, int cols, int gap)
 {
-    const size_t n = (size_t)rows * (size_t)(cols + gap) * sizeof(float), bytes = n + 2 * GUARD;
+    const size_t n = (size_t)rows * (size_t)(cols + gap) * sizeof(float),
+                 bytes = n + 2 * GUARD;
     char *host = malloc(bytes);
     memset(host, SENTINEL, bytes);
     assert_true(r->boxes < BOXES);
@@ -183,7 +185,8 @@ box_put(struct rig *r, struct val v, int gap)
     for (int i = 0; i < v.rows; i++)
         for (int j = 0; j < v.cols; j++) {
             const float f = (float)at(v, i)[j];
-            memcpy(host + GUARD + ((size_t)i * (size_t)m.ld + (size_t)j) * sizeof f, &f, sizeof f);
+            memcpy(host + GUARD + ((size_t)i * (size_t)m.ld + (size_t)j) * sizeof f, &f,
+                   sizeof f);
         }
     r->be->upload(r->c, b.whole, host, b.bytes);
     r->be->sync(r->c);
@@ -206,7 +209,8 @@ box_ints(struct rig *r, const int *v, int n)
  * element; its guards and gaps are untouched; its bytes equal the first turn's.
  */
 static inline void
-expect_floor(struct rig *r, const char *what, struct mat m, struct val want, double tol, double floor)
+expect_floor(struct rig *r, const char *what, struct mat m, struct val want, double tol,
+             double floor)
 {
     const struct box b = box_of(r, m);
     char *host = malloc(b.bytes);
@@ -228,8 +232,8 @@ expect_floor(struct rig *r, const char *what, struct mat m, struct val want, dou
             memset(from, SENTINEL, sizeof f);
             const double err = fabs((double)f - at(want, i)[j]) / unit;
             if (!(err <= tol))
-                fail_msg("%s [%d,%d]: got %.9g, want %.9g, error %.3g of %.3g", what, i, j, (double)f, at(want, i)[j],
-                         err, tol);
+                fail_msg("%s [%d,%d]: got %.9g, want %.9g, error %.3g of %.3g", what, i, j,
+                         (double)f, at(want, i)[j], err, tol);
             worst = err > worst ? err : worst;
         }
     for (size_t i = 0; i < b.bytes; i++)
@@ -256,7 +260,8 @@ expect(struct rig *r, const char *what, struct mat m, struct val want, double to
  * loss(arg), in double, at up to 12 elements of x.
  */
 static inline void
-check_slope(struct rig *r, const char *what, double (*loss)(const void *), const void *arg, struct val x, struct val dx)
+check_slope(struct rig *r, const char *what, double (*loss)(const void *), const void *arg,
+            struct val x, struct val dx)
 {
     const size_t n = (size_t)x.rows * (size_t)x.cols;
     const uint64_t key = rng_key(21, r->seed++, 0);
@@ -275,7 +280,8 @@ check_slope(struct rig *r, const char *what, double (*loss)(const void *), const
         x.p[i] = keep;
         const double slope = (up - down) / (2 * h);
         if (!(fabs(slope - dx.p[i]) <= 1e-6 * (rms + fabs(slope)) + 1e-9))
-            fail_msg("%s: reference gradient %zu is %.12g, central difference %.12g", what, i, dx.p[i], slope);
+            fail_msg("%s: reference gradient %zu is %.12g, central difference %.12g", what,
+                     i, dx.p[i], slope);
     }
 }
 
