@@ -95,7 +95,7 @@ part(struct stream_in *s, size_t from, size_t to)
 static int
 too_large(struct stream_in *s, size_t size)
 {
-    return bad(s, "record of %zu bytes is over the limit of %zu (--max-record)", size,
+    return bad(s, "record of %zu bytes is over the limit of %zu", size,
                s->max);
 }
 

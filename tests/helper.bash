@@ -27,3 +27,8 @@ need_numpy() {
     done
     skip "python3 with numpy is not installed"
 }
+# need_terminal: skip unless script(1) can open a pseudo-terminal
+need_terminal() {
+    need_command script
+    script -qec true /dev/null >/dev/null 2>&1 || skip "no pseudo-terminal can be opened here"
+}

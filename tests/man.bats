@@ -8,7 +8,7 @@ setup_file() {
 
 # commands PAGE: the `$ ` lines of EXAMPLES as a reader sees them, `\` at the end joined
 commands() {
-    mandoc -Tutf8 -O width=500 "$1" | col -bx | awk '
+    mandoc -Tutf8 -O width=500 "$1" | sed 's/.\x08//g' | awk '
         /^[A-Z]/ { inside = /^EXAMPLES/ }
         more { sub(/^ */, ""); line = line " " $0 }
         !more && inside && /^ *\$ / { line = $0; sub(/^ *\$ /, "", line) }

@@ -179,7 +179,7 @@ END
 }
 
 @test "binary output to a terminal is refused before anything is read" {
-    need_command script
+    need_terminal
     for stage in "bpe-tok -m guard prompts.jsonl" "pack-batch prompts.st.zst" "mbert-fwd -m guard prompts.st.zst"; do
         run -2 script -qec "$stage" /dev/null
         [[ $output == *terminal* ]] || { echo "$stage: $output"; false; }

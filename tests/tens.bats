@@ -447,7 +447,7 @@ END
 }
 
 @test "binary output to a terminal is refused" {
-    need_command script
+    need_terminal
     for verb in "cat --npy" "cat --safetensors" head; do
         run -2 script -qec "tens $verb t.st.zst" /dev/null
         [[ $output == *"terminal"* ]]

@@ -80,30 +80,33 @@ cpu_ce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, const 
     add_rows(loss, row, logits.rows, scale);
 }
 
-void
-cpu_bce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits,
-        struct mat labels, float scale)
+/* bce and mse differ in the loss of a row alone. */
+typedef double row_fn(float *d, const float *z, const float *y, int n, float scale);
+
+static void
+by_row(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, struct mat labels,
+       float scale, row_fn *one)
 {
     check_loss(dlogits, logits);
     check_loss(labels, logits);
     double *row = cpu_scratch(c, (size_t)logits.rows, sizeof *row);
     CPU_ROWS
     for (int i = 0; i < logits.rows; i++)
-        row[i] = bce_row(mat_f32(dlogits, i), mat_f32(logits, i), mat_f32(labels, i),
-                         logits.cols, scale);
+        row[i] = one(mat_f32(dlogits, i), mat_f32(logits, i), mat_f32(labels, i),
+                     logits.cols, scale);
     add_rows(loss, row, logits.rows, scale);
+}
+
+void
+cpu_bce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits,
+        struct mat labels, float scale)
+{
+    by_row(c, loss, dlogits, logits, labels, scale, bce_row);
 }
 
 void
 cpu_mse(struct ctx *c, float *loss, struct mat dlogits, struct mat logits,
         struct mat labels, float scale)
 {
-    check_loss(dlogits, logits);
-    check_loss(labels, logits);
-    double *row = cpu_scratch(c, (size_t)logits.rows, sizeof *row);
-    CPU_ROWS
-    for (int i = 0; i < logits.rows; i++)
-        row[i] = mse_row(mat_f32(dlogits, i), mat_f32(logits, i), mat_f32(labels, i),
-                         logits.cols, scale);
-    add_rows(loss, row, logits.rows, scale);
+    by_row(c, loss, dlogits, logits, labels, scale, mse_row);
 }
