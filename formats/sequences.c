@@ -153,6 +153,22 @@ sequences_part(const struct sequences *s, const struct tensor *t)
     return PART_WHOLE;
 }
 
+const char *
+sequences_lost(const struct sequences *s)
+{
+    static const struct { const char *name, *why; } travellers[] = {
+        { "labels", "tensor 'labels' has neither a row a sequence nor a row a token" },
+        { "truncated", "tensor 'truncated' has neither a row a sequence nor a row a token" },
+        { "window", "tensor 'window' has neither a row a sequence nor a row a token" },
+    };
+    for (size_t i = 0; i < sizeof travellers / sizeof *travellers; i++) {
+        const struct tensor *t = record_tensor(s->record, travellers[i].name);
+        if (t && sequences_part(s, t) == PART_WHOLE)
+            return travellers[i].why;
+    }
+    return NULL;
+}
+
 int
 sequences_travels(const struct sequences *s, const struct tensor *t)
 {

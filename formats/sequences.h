@@ -40,6 +40,11 @@ const char *sequences_read(struct sequences *s, const struct record *r, int64_t 
 void sequences_free(struct sequences *s);
 enum part sequences_part(const struct sequences *s, const struct tensor *t);
 int sequences_fits(const struct sequences *s, const struct tensor *t, enum part part);
+/*
+ * NULL, or a constant message when labels, truncated or window are there but follow neither
+ * the sequences nor the tokens: whoever picks sequences would lose them.
+ */
+const char *sequences_lost(const struct sequences *s);
 /* Is t something that travels (row, labels, ..., kept fields), not what the record is for? */
 int sequences_travels(const struct sequences *s, const struct tensor *t);
 /* The bytes [*from, *to) of kept field t that belong to sequence i. */

@@ -1,5 +1,6 @@
 #include "formats/wrap.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common/base/die.h"
 #include "formats/gather.h"
@@ -61,7 +62,9 @@ add_ids(struct wrap *w, const struct tensor *t)
                      (long long)id);
         most = id > most ? id : most;
     }
-    const enum dtype type = most <= UINT16_MAX ? U16 : I32;
+    const char *vocab = record_meta(w->file, "vocab"); /* decides, where the file says it */
+    const int wide = most > UINT16_MAX || (vocab && strtoll(vocab, NULL, 10) > 65536);
+    const enum dtype type = wide ? I32 : U16;
     for (int64_t i = 0; i < t->shape[0]; i++) {
         const int64_t id = integer(w, t, i);
         if (type == U16)
@@ -111,6 +114,7 @@ complete(struct wrap *w)
     need(w, sequences_read(&w->s, w->file, 0));
     const int pooled =
         strcmp(w->kind, "hidden") && strcmp(w->kind, "tokens") && strcmp(w->kind, "batch");
+    need(w, sequences_lost(&w->s));
     if (!w->s.cu && !pooled)
         need(w, "tensor 'cu_seqlens' is missing");
     if (!w->s.row) {

@@ -181,3 +181,23 @@ END
     run -0 bash -c 'pack-batch t.st.zst | head -c 1 | wc -c'
     [ "$output" = 1 ]
 }
+
+@test "labels and flags of a wrong length are refused, not dropped" {
+    need_command zstd
+    for name in labels truncated window; do
+        # under another name the tensor means nothing and may be of any length
+        cat > w.json <<END
+{"input_ids": ["I32", [1, 2, 3, 4]], "cu_seqlens": ["I32", [0, 2, 4]], "row": ["I64", [0, 1]],
+ "X${name#?}": ["I32", [1, 0, 1]]}
+END
+        python3 "$ROOT/tests/tensors.py" w.safetensors < w.json
+        tens wrap --kind batch w.safetensors | zstd -dcq | LC_ALL=C sed "s/X${name#?}/$name/" > w.st
+        run -3 --separate-stderr pack-batch -o out w.st
+        [[ $stderr == *"record 1: tensor '$name' has neither a row a sequence nor a row a token" ]]
+        [ ! -e out ]
+        sed "s/X${name#?}/$name/" w.json | python3 "$ROOT/tests/tensors.py" w.safetensors
+        run -3 --separate-stderr tens wrap --kind tokens -o out w.safetensors
+        [[ $stderr == *"tensor '$name' has neither a row a sequence nor a row a token" ]]
+        [ ! -e out ]
+    done
+}

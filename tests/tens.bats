@@ -498,3 +498,15 @@ END
     run -1 --separate-stderr tens check bad
     [[ $stderr == *"requires too much memory"* ]]
 }
+
+@test "wrap writes ids as the vocabulary in the file asks" {
+    need_command python3
+    cd "$TMP"
+    for vocab in 65536 65537; do
+        python3 "$ROOT/tests/tensors.py" w.safetensors \
+            <<< "{\"input_ids\":[\"I32\",[1]],\"cu_seqlens\":[\"I32\",[0,1]],\"row\":[\"I64\",[0]],\"@vocab\":\"$vocab\"}"
+        tens wrap --kind batch w.safetensors | tens ls > "ls.$vocab"
+    done
+    grep -q 'input_ids U16' ls.65536
+    grep -q 'input_ids I32' ls.65537
+}

@@ -64,6 +64,7 @@ check(const struct pack *p, struct sequences *s, const struct record *r)
         stream_bad(p->in, "tensor 'cu_seqlens' is missing");
     if (!s->row)
         stream_bad(p->in, "tensor 'row' is missing");
+    need(p, sequences_lost(s));
     check_ids(p, s);
 }
 
