@@ -33,7 +33,9 @@ LIBS     := -lzstd -lxxhash -lutf8proc -lsimdjson -lstdc++ -ldl -lm
 TOOLS    := $(sort $(basename $(notdir $(wildcard tools/*.c))))
 SRC      := $(wildcard common/*/*.c formats/*.c formats/*.cpp)
 LIB_OBJ  := $(patsubst %,$(B)/%.o,$(SRC))
-UNIT     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops/*.c))
+FUZZ     := $(addprefix $(B)/tests/fuzz/,$(notdir $(wildcard tests/fuzz/corpus/*)))
+FUZZ_OBJ := $(patsubst %,$(B)/tests/fuzz/%.c.o,replay caught naive rfc8259)
+UNIT     := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/unit/*.c tests/ops/*.c)) $(FUZZ)
 CHECKS   := $(sort $(wildcard tests/*.bats tests/faults/*.bats tests/spec/*.bats))
 SMALL    := $(filter-out %/demo.bats %/lint.bats %/man.bats %/examples.bats tests/faults/% tests/install.bats,$(CHECKS))
 PAGES    := $(sort $(wildcard man/*.[157]))
@@ -48,6 +50,9 @@ $(B)/bin/%: $(B)/tools/%.c.o $(B)/libmbert.a
 $(B)/tests/%: $(B)/tests/%.c.o $(B)/libmbert.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libmbert.a -lcmocka $(LIBS)
+
+$(FUZZ): $(B)/tests/%: $(B)/tests/%.c.o $(FUZZ_OBJ) $(B)/libmbert.a
+	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=die_data,--wrap=die_sys -o $@ $^ $(LIBS)
 
 $(B)/libmbert.a: $(LIB_OBJ)
 	@rm -f $@

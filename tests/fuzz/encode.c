@@ -1,0 +1,190 @@
+/*
+ * encode - any text through four tokenizers.
+ *
+ * The first byte picks the tokenizer, the second a limit; the rest is the text, with U+FFFD
+ * for what is not UTF-8.
+ *     0  examples/mini    NFC, specials, runs of blanks
+ *     1  tokenizers/plain nothing but bytes and merges, in no trained order
+ *     2  tokenizers/flags NFC and added tokens with every flag, some not ASCII
+ *     3  tokenizers/holes few bytes have a token, unk for the others, ids with holes
+ * The ids are tokens', and those of naive.h; the same again from an encoder that has seen
+ * the text and others, and from one that has seen all texts of this process; with a limit
+ * they are a prefix of more than `limit`, or all.  Their text is naive.h's; it is the NFC of
+ * the input (the input itself, without a normaliser) when every byte has a token and no
+ * added token was met.  NFC itself is utf8proc's for characters of Unicode 9.0.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <utf8proc.h>
+#include "common/base/mem.h"
+#include "common/bpe/chars.h"
+#include "common/bpe/decode.h"
+#include "common/bpe/encode.h"
+#include "common/bpe/nfc.h"
+#include "formats/tokenizer.h"
+#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/naive.h"
+
+enum { KITS = 4, BEFORE = 0x5EED };
+struct kit {
+    struct tokenizer t;
+    struct bpe *bpe;
+    struct encoder *old;
+    struct decoder *decoder;
+    struct naive *naive;
+    int whole; /* every byte has a token */
+};
+
+static const struct kit *
+kit(int which)
+{
+    static const char *const dir[KITS] = { "examples/mini", "tests/fuzz/tokenizers/plain",
+                                           "tests/fuzz/tokenizers/flags",
+                                           "tests/fuzz/tokenizers/holes" };
+    static struct kit kits[KITS];
+    struct kit *k = &kits[which];
+
+    if (k->bpe)
+        return k;
+    tokenizer_load(&k->t, dir[which]);
+    k->bpe = bpe_new(&k->t);
+    k->old = encoder_new(k->bpe);
+    k->decoder = decoder_new(&k->t);
+    k->naive = naive_new(&k->t);
+    k->whole = 1;
+    for (int b = 0; b < 256; b++)
+        k->whole &= k->t.byte[b] >= 0;
+    return k;
+}
+
+/* Ids after one that was there before. */
+static struct ids
+encode(struct encoder *e, const char *s, size_t n, size_t limit)
+{
+    struct ids ids = { 0 };
+
+    *ids_room(&ids, 1) = BEFORE;
+    ids.n = 1;
+    encode_text(e, s, n, limit, &ids);
+    FUZZ_WANT(ids.n >= 1 && ids.n <= ids.cap && ids.p[0] == BEFORE);
+    return ids;
+}
+
+static void
+same_ids(struct encoder *e, const char *s, size_t n, const struct ids *want)
+{
+    struct ids ids = encode(e, s, n, SIZE_MAX);
+
+    FUZZ_WANT(ids.n == want->n && !memcmp(ids.p, want->p, ids.n * sizeof *ids.p));
+    mem_free(ids.p);
+}
+
+static void
+limited(struct encoder *e, const char *s, size_t n, size_t limit, const struct ids *all)
+{
+    struct ids ids = encode(e, s, n, limit);
+
+    FUZZ_WANT(ids.n <= all->n && !memcmp(ids.p, all->p, ids.n * sizeof *ids.p));
+    FUZZ_WANT(ids.n == all->n || ids.n - 1 > limit);
+    mem_free(ids.p);
+}
+
+static int
+added_among(const struct tokenizer *t, const struct ids *ids)
+{
+    for (int k = 0; k < t->addeds; k++)
+        for (size_t i = 1; i < ids->n; i++)
+            if (ids->p[i] == t->added[k].id)
+                return 1;
+    return 0;
+}
+
+/* NFC against utf8proc's, which is newer, where both know all characters. */
+static void
+normal_form(const char *s, size_t n, const struct buf *form)
+{
+    const utf8proc_uint8_t *in = (const utf8proc_uint8_t *)s;
+    utf8proc_uint8_t *out = NULL;
+    uint32_t k;
+
+    FUZZ_WANT(!nfc_is(s, n) || (form->n == n && !memcmp(form->p, s, n)));
+    for (size_t i = 0; i < n; i += k)
+        if (char_flags(char_read(s + i, &k)) & CHAR_INERT)
+            return;
+    const utf8proc_ssize_t m = utf8proc_map(in, (utf8proc_ssize_t)n, &out,
+                                            UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    FUZZ_WANT(m == (utf8proc_ssize_t)form->n && !memcmp(out, form->p, form->n));
+    free(out);
+}
+
+static void
+texts(const struct kit *k, const char *s, size_t n, const struct ids *ids)
+{
+    struct buf got = { 0 }, want = { 0 }, form = { 0 };
+    struct nfc nfc = { 0 };
+    const int lossless = k->whole && !added_among(&k->t, ids);
+
+    for (size_t i = 1; i < ids->n; i++) {
+        FUZZ_WANT(ids->p[i] >= 0 && ids->p[i] < k->t.vocabs);
+        FUZZ_WANT(k->t.vocab[ids->p[i]].s);
+    }
+    FUZZ_WANT(!decode_ids(k->decoder, (const uint32_t *)ids->p + 1, ids->n - 1, 0, &got));
+    naive_decode(k->naive, ids->p + 1, ids->n - 1, &want);
+    FUZZ_WANT(got.n == want.n && (!got.n || !memcmp(got.p, want.p, got.n)));
+    buf_room(&form, 1);
+    nfc_add(&nfc, &form, s, n);
+    normal_form(s, n, &form);
+    if (lossless && k->t.nfc)
+        FUZZ_WANT(got.n == form.n && (!got.n || !memcmp(got.p, form.p, got.n)));
+    if (lossless && !k->t.nfc)
+        FUZZ_WANT(got.n == n && (!got.n || !memcmp(got.p, s, n)));
+    nfc_free(&nfc);
+    mem_free(got.p);
+    mem_free(want.p);
+    mem_free(form.p);
+}
+
+static void
+check(const struct kit *k, const char *s, size_t n, size_t limit)
+{
+    struct encoder *e = encoder_new(k->bpe);
+    struct ids ids = encode(e, s, n, SIZE_MAX), naive = { 0 }, half;
+    size_t middle = n / 2;
+
+    *ids_room(&naive, 1) = BEFORE;
+    naive.n = 1;
+    naive_encode(k->naive, s, n, &naive);
+    FUZZ_WANT(ids.n == naive.n && !memcmp(ids.p, naive.p, ids.n * sizeof *ids.p));
+    texts(k, s, n, &ids);
+    while (middle < n && ((unsigned char)s[middle] & 0xC0) == 0x80)
+        middle++;
+    half = encode(e, s + middle, n - middle, SIZE_MAX);
+    same_ids(k->old, s + middle, n - middle, &half);
+    same_ids(e, s, n, &ids);
+    same_ids(k->old, s, n, &ids);
+    limited(e, s, n, limit, &ids);
+    limited(k->old, s, n, limit, &ids);
+    mem_free(half.p);
+    mem_free(naive.p);
+    mem_free(ids.p);
+    encoder_free(e);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    struct buf text = { 0 };
+
+    if (n < 2)
+        return 0;
+    naive_repair((const char *)data + 2, n - 2, &text);
+    /* of this very size, so that a byte read too far is seen */
+    char *s = malloc(text.n ? text.n : 1);
+    FUZZ_WANT(s);
+    if (text.n)
+        memcpy(s, text.p, text.n);
+    check(kit(data[0] % KITS), s, text.n, data[1]);
+    free(s);
+    mem_free(text.p);
+    return 0;
+}
