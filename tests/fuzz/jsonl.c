@@ -153,17 +153,19 @@ number(const char *s, size_t n, struct json_value v)
     mem_free(text);
 }
 
+struct parsers { struct json *copy, *again; };
+
 /* One line as jsonl gave it: v when why is NULL. */
 static void
-line(const char *s, size_t n, struct json_value v, const char *why, ptrdiff_t where)
+line(const struct parsers *p, const char *s, size_t n, struct json_value v, const char *why,
+     ptrdiff_t where)
 {
-    struct json *copy = json_new(), *again = json_new();
     struct json_value v2, v3;
     struct buf text = { 0 }, twice = { 0 };
-    const char *why2 = json_parse(copy, s, n, &v2);
+    const char *why2 = json_parse(p->copy, s, n, &v2);
 
     FUZZ_WANT(!why == !why2 && (!why || !strcmp(why, why2)));
-    FUZZ_WANT(where == json_where(copy) && where >= -1 && where < (ptrdiff_t)n + 1);
+    FUZZ_WANT(where == json_where(p->copy) && where >= -1 && where < (ptrdiff_t)n + 1);
     if (n <= LONG_LINE)
         judge(s, n, why);
     if (!why && n <= LONG_LINE) {
@@ -171,15 +173,13 @@ line(const char *s, size_t n, struct json_value v, const char *why, ptrdiff_t wh
         number(s, n, v);
         json_text(v, &text);
         FUZZ_WANT(utf8(text.p, text.n) && !memchr(text.p, '\n', text.n));
-        FUZZ_WANT(!json_parse(again, text.p, text.n, &v3));
+        FUZZ_WANT(!json_parse(p->again, text.p, text.n, &v3));
         same(v, v3);
         json_text(v3, &twice);
         FUZZ_WANT(text.n == twice.n && !memcmp(text.p, twice.p, text.n));
     }
     mem_free(text.p);
     mem_free(twice.p);
-    json_free(copy);
-    json_free(again);
 }
 
 struct cutter { const char *s; size_t n, at; int64_t row; int plain; };
@@ -228,6 +228,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct cutter model = cutter((const char *)data, n);
     const int fd = file_of(data, n);
+    const struct parsers p = { json_new(), json_new() };
     struct jsonl in;
     struct json_value v;
     const char *why = NULL, *s;
@@ -247,13 +248,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         }
         if (in.text) {
             FUZZ_WANT(in.n <= JSONL_MAX_LINE && !memchr(in.text, '\n', in.n));
-            line(in.text, in.n, v, why, json_where(in.json));
+            line(&p, in.text, in.n, v, why, json_where(in.json));
         }
     }
     FUZZ_WANT(!model.plain || (got == 0 && !cut(&model, &s, &k)));
     FUZZ_WANT(got == 0 || (why && *why));
     FUZZ_WANT(jsonl_next(&in, &v, &why) == got);
     jsonl_close(&in);
+    json_free(p.copy);
+    json_free(p.again);
     close(fd);
     return 0;
 }
