@@ -52,7 +52,7 @@ $(B)/tests/%: $(B)/tests/%.c.o $(B)/libmbert.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $< $(B)/libmbert.a -lcmocka $(LIBS)
 
 $(FUZZ): $(B)/tests/%: $(B)/tests/%.c.o $(FUZZ_OBJ) $(B)/libmbert.a
-	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=die_data,--wrap=die_sys -o $@ $^ $(LIBS)
+	$(CC) $(ALL_LDFLAGS) @tests/fuzz/link.txt -o $@ $^ $(LIBS)
 
 $(B)/libmbert.a: $(LIB_OBJ)
 	@rm -f $@
@@ -61,6 +61,14 @@ $(B)/libmbert.a: $(LIB_OBJ)
 $(B)/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# instruction sets of single files, which are only entered where the processor has them
+$(B)/common/bpe/scan_avx2.c.o: ISA := -mavx2 -mbmi -mbmi2 -mpopcnt -mlzcnt
+$(B)/common/bpe/scan_avx512.c.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq \
+    -mavx512vbmi -mavx512vbmi2 -mbmi -mbmi2 -mpopcnt -mlzcnt
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+ALL_CFLAGS += $(ISA)
+endif
 
 $(B)/%.cpp.o: %.cpp
 	@mkdir -p $(@D)

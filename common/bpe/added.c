@@ -11,6 +11,7 @@ struct added_set {
     unsigned char two[65536 / 8];  /* bit first << 8 | second: some token begins so */
     struct edge *edge;             /* open addressing */
     uint32_t mask, nodes;
+    int literal;
     const struct added_token **at; /* by node: the token that ends there */
 };
 
@@ -50,7 +51,7 @@ insert(struct added_set *set, const struct added_entry *e)
 }
 
 struct added_set *
-added_new(const struct added_entry *entry, int n)
+added_new(const struct added_entry *entry, int n, int literal)
 {
     struct added_set *set = mem_zalloc(1, sizeof *set);
     size_t bytes = 1, slots = 16;
@@ -63,6 +64,7 @@ added_new(const struct added_entry *entry, int n)
     set->mask = (uint32_t)(slots - 1);
     set->at = mem_zalloc(bytes, sizeof *set->at);
     set->nodes = 1;
+    set->literal = literal;
     for (int i = 0; i < n; i++)
         insert(set, &entry[i]);
     return set;
@@ -84,9 +86,23 @@ added_scan(const struct added_set *set, const char *s, size_t n)
     return (struct added_scan){ .set = set, .s = s, .n = n, .held = { .id = -1 } };
 }
 
-/* The longest token at s[0..n), with its length; NULL: none. */
-static const struct added_token *
-longest(const struct added_set *set, const unsigned char *s, size_t n, size_t *length)
+int
+added_begins(const struct added_set *set, const unsigned char *s, size_t n)
+{
+    const unsigned first = n ? set->first[s[0]] : 0;
+
+    return first == 2 ||
+           (first == 1 && n > 1 && set->two[s[0] << 5 | s[1] >> 3] >> (s[1] & 7) & 1);
+}
+
+int
+added_is_literal(const struct added_set *set, const struct added_token *token)
+{
+    return set->literal && token->special;
+}
+
+const struct added_token *
+added_longest(const struct added_set *set, const unsigned char *s, size_t n, size_t *length)
 {
     const struct added_token *best = NULL;
     uint32_t node = 0;
@@ -110,13 +126,9 @@ find(const struct added_set *set, const char *text, size_t n, size_t *at, size_t
     const struct added_token *token;
 
     for (size_t i = *at; i < n; i++) {
-        unsigned first = set->first[s[i]];
-        if (!first)
+        if (!added_begins(set, s + i, n - i))
             continue;
-        if (first == 1 &&
-            (i + 1 == n || !(set->two[s[i] << 5 | s[i + 1] >> 3] >> (s[i + 1] & 7) & 1)))
-            continue;
-        if ((token = longest(set, s + i, n - i, length))) {
+        if ((token = added_longest(set, s + i, n - i, length))) {
             *at = i;
             return token;
         }
@@ -178,7 +190,9 @@ next_token(struct added_scan *scan, struct added_part *part)
 
     while ((token = find(scan->set, scan->s, scan->n, &from, &length))) {
         to = scan->at = from + length;
-        if (token->single_word && !alone(scan, from, to)) {
+        scan->specials += token->special;
+        if (added_is_literal(scan->set, token) ||
+            (token->single_word && !alone(scan, from, to))) {
             from = to;
             continue;
         }

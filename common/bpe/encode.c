@@ -1,7 +1,7 @@
 /* encode - added tokens, normalisation, pieces and merges, one after the other */
-#include <assert.h>
 #include "common/base/mem.h"
 #include "common/bpe/added.h"
+#include "common/bpe/bpe.h"
 #include "common/bpe/cache.h"
 #include "common/bpe/encode.h"
 #include "common/bpe/merge.h"
@@ -9,18 +9,14 @@
 #include "common/bpe/pretok.h"
 #include "formats/tokenizer.h"
 
-struct bpe {
-    struct merges *merges;
-    struct added_set *raw, *normal; /* NULL: no such token */
-    pretok_fn *next;
-    int nfc;
-};
 struct encoder {
     const struct bpe *b;
+    const struct merges *merges;
     struct nfc nfc;
-    struct merge_work work;
+    struct heap_work work;
     struct buf text; /* the normalised stretch */
     struct cache_entry *cache;
+    size_t specials;
 };
 struct goal { struct ids *out; size_t most; }; /* stop when out->n > most */
 
@@ -36,69 +32,13 @@ ids_room(struct ids *ids, size_t more)
     return ids->p + ids->n;
 }
 
-/* The set of the added tokens whose `normalized` is this, in normal form when it is set. */
-static struct added_set *
-set_of(const struct tokenizer *t, int normalized)
-{
-    struct added_entry *entry = mem_zalloc((size_t)t->addeds + 1, sizeof *entry);
-    struct added_set *set = NULL;
-    struct buf *form = mem_zalloc((size_t)t->addeds + 1, sizeof *form);
-    struct nfc nfc = { 0 };
-    int n = 0;
-
-    for (int i = 0; i < t->addeds; i++) {
-        const struct added_token *a = &t->added[i];
-        if (a->normalized != normalized)
-            continue;
-        entry[n] = (struct added_entry){ a->content.s, a->content.n, a };
-        if (normalized && t->nfc) {
-            nfc_add(&nfc, &form[n], a->content.s, a->content.n);
-            entry[n].s = form[n].p;
-            entry[n].n = form[n].n;
-        }
-        n++;
-    }
-    if (n)
-        set = added_new(entry, n);
-    for (int i = 0; i < n; i++)
-        mem_free(form[i].p);
-    nfc_free(&nfc);
-    mem_free(form);
-    mem_free(entry);
-    return set;
-}
-
-struct bpe *
-bpe_new(const struct tokenizer *t)
-{
-    struct bpe *b = mem_zalloc(1, sizeof *b);
-
-    b->merges = merges_new(t);
-    b->raw = set_of(t, 0);
-    b->normal = set_of(t, 1);
-    b->next = pretok_find((int)t->pattern);
-    b->nfc = t->nfc;
-    assert(b->next);
-    return b;
-}
-
-void
-bpe_free(struct bpe *b)
-{
-    if (!b)
-        return;
-    merges_free(b->merges);
-    added_free(b->raw);
-    added_free(b->normal);
-    mem_free(b);
-}
-
 struct encoder *
-encoder_new(const struct bpe *b)
+encoder_new(struct bpe *b)
 {
     struct encoder *e = mem_zalloc(1, sizeof *e);
 
     e->b = b;
+    e->merges = bpe_merges(b);
     e->cache = mem_zalloc((size_t)1 << CACHE_BITS, sizeof *e->cache);
     return e;
 }
@@ -109,7 +49,7 @@ encoder_free(struct encoder *e)
     if (!e)
         return;
     nfc_free(&e->nfc);
-    merge_work_free(&e->work);
+    heap_free(&e->work);
     mem_free(e->text.p);
     mem_free(e->cache);
     mem_free(e);
@@ -129,7 +69,7 @@ short_piece(struct encoder *e, const char *s, size_t n, size_t readable, int *to
         to[0] = (int)(c->id[0] & 0xFFFFFF);
         return count;
     }
-    count = merge_piece(e->b->merges, &e->work, s, n, to);
+    count = merge_piece(e->merges, &e->work, s, n, to);
     if (count && count <= CACHE_IDS) {
         memcpy(c->id, to, count * sizeof *to);
         c->id[0] |= (uint32_t)count << 24;
@@ -150,7 +90,7 @@ encode_pieces(struct encoder *e, const char *s, size_t n, const struct goal *goa
         piece = e->b->next(s + i, n - i);
         out->n += piece <= CACHE_BYTES
                       ? short_piece(e, s + i, piece, n - i, to)
-                      : merge_piece(e->b->merges, &e->work, s + i, piece, to);
+                      : merge_piece(e->merges, &e->work, s + i, piece, to);
         to = out->p + out->n;
     }
 }
@@ -176,6 +116,7 @@ encode_split(struct encoder *e, const struct added_set *set, const char *s, size
         } else
             next(e, s + part.from, part.to - part.from, goal);
     }
+    e->specials += scan.specials;
 }
 
 /* A stretch between tokens of the raw text. */
@@ -197,4 +138,13 @@ encode_text(struct encoder *e, const char *s, size_t n, size_t limit, struct ids
     struct goal goal = { out, limit > SIZE_MAX - out->n ? SIZE_MAX : out->n + limit };
 
     encode_split(e, e->b->raw, s, n, &goal, encode_stretch);
+}
+
+size_t
+encoder_specials(struct encoder *e)
+{
+    const size_t n = e->specials;
+
+    e->specials = 0;
+    return n;
 }

@@ -22,10 +22,16 @@ struct encoder;
 struct ids { int *p; size_t n, cap; };           /* mem_free(ids.p) */
 int *ids_room(struct ids *ids, size_t more);     /* room for more; returns p + n */
 
-struct bpe *bpe_new(const struct tokenizer *t);  /* t must outlive it */
+/*
+ * t must outlive it.  Literal: special tokens typed in a text are text like any other, which
+ * is what the reference calls encode_special_tokens.
+ */
+struct bpe *bpe_new(const struct tokenizer *t);
+struct bpe *bpe_new_literal(const struct tokenizer *t);
 void bpe_free(struct bpe *b);
-struct encoder *encoder_new(const struct bpe *b);
+struct encoder *encoder_new(struct bpe *b); /* makes tables in b: not while others use it */
 void encoder_free(struct encoder *e);
+size_t encoder_specials(struct encoder *e); /* special tokens typed, since the last asking */
 /*
  * Appends the ids of s[0..n), valid UTF-8 of less than 2^31 bytes, NUL included.  Stops
  * early once more than `limit` ids were added (which ones do not depend on it), so that a

@@ -4,7 +4,7 @@
 #include "formats/tokenizer.h"
 
 enum { SHORT = 32 };
-#define NONE UINT32_MAX
+#define NONE HEAP_NONE
 struct rule { int left, right; uint32_t rank; int result; };
 struct merges {
     struct rule *rule;  /* open addressing; rank NONE: empty */
@@ -104,110 +104,27 @@ merge_short(const struct merges *m, int *id, size_t n)
     return n;
 }
 
-static void
-work_room(struct merge_work *w, size_t n)
+static uint32_t
+rule_rank(const void *arg, int left, int right, int *product)
 {
-    if (n <= w->cap)
-        return;
-    w->cap = mem_add(n, n / 2);
-    w->heap = mem_realloc(w->heap, mem_mul(w->cap, 2), sizeof *w->heap);
-    w->id = mem_realloc(w->id, w->cap, sizeof *w->id);
-    w->before = mem_realloc(w->before, w->cap, sizeof *w->before);
-    w->after = mem_realloc(w->after, w->cap, sizeof *w->after);
-}
+    const struct rule *r = rule_of(arg, left, right);
 
-static void
-heap_push(uint64_t *heap, size_t *n, uint64_t e)
-{
-    size_t i = (*n)++;
-
-    for (; i && heap[(i - 1) / 2] > e; i = (i - 1) / 2)
-        heap[i] = heap[(i - 1) / 2];
-    heap[i] = e;
-}
-
-static uint64_t
-heap_pop(uint64_t *heap, size_t *n)
-{
-    uint64_t top = heap[0], e = heap[--*n];
-    size_t i = 0, child;
-
-    for (; (child = 2 * i + 1) < *n; i = child) {
-        child += child + 1 < *n && heap[child + 1] < heap[child];
-        if (heap[child] >= e)
-            break;
-        heap[i] = heap[child];
-    }
-    heap[i] = e;
-    return top;
-}
-
-/* The pair at `left` joins the heap when it has a rank.  Every merge takes one entry and
- * adds two at most, so that n places never need more than 2n entries. */
-static void
-consider(const struct merges *m, struct merge_work *w, size_t *heaped, uint32_t left,
-         uint32_t right)
-{
-    const struct rule *r = rule_of(m, w->id[left], w->id[right]);
-
-    if (r->rank != NONE)
-        heap_push(w->heap, heaped, (uint64_t)r->rank << 32 | left);
-}
-
-/* Merges w->id[0..n), marking what was swallowed with -1. */
-static void
-merge_long(const struct merges *m, struct merge_work *w, uint32_t n)
-{
-    size_t heaped = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        w->before[i] = i ? i - 1 : NONE;
-        w->after[i] = i + 1 < n ? i + 1 : NONE;
-        if (i + 1 < n)
-            consider(m, w, &heaped, i, i + 1);
-    }
-    while (heaped) {
-        uint64_t top = heap_pop(w->heap, &heaped);
-        uint32_t at = (uint32_t)top, next;
-        if (w->id[at] < 0 || (next = w->after[at]) == NONE)
-            continue;
-        const struct rule *r = rule_of(m, w->id[at], w->id[next]);
-        if (r->rank != top >> 32) /* the pair that was entered is gone */
-            continue;
-        w->id[at] = r->result;
-        w->id[next] = -1;
-        w->after[at] = w->after[next];
-        if (w->after[at] != NONE) {
-            w->before[w->after[at]] = at;
-            consider(m, w, &heaped, at, w->after[at]);
-        }
-        if (w->before[at] != NONE)
-            consider(m, w, &heaped, w->before[at], at);
-    }
+    *product = r->result;
+    return r->rank;
 }
 
 size_t
-merge_piece(const struct merges *m, struct merge_work *w, const char *s, size_t n, int *out)
+merge_piece(const struct merges *m, struct heap_work *w, const char *s, size_t n, int *out)
 {
     size_t left = 0;
 
     if (n <= SHORT)
         return merge_short(m, out, byte_ids(m, s, n, out));
-    work_room(w, n);
+    heap_room(w, n);
     n = byte_ids(m, s, n, w->id);
-    merge_long(m, w, (uint32_t)n);
+    heap_merge(w, (uint32_t)n, rule_rank, m);
     for (size_t i = 0; i < n; i++)
         if (w->id[i] >= 0)
             out[left++] = w->id[i];
     return left;
-}
-
-void
-merge_work_free(struct merge_work *w)
-{
-    mem_free(w->heap);
-    mem_free(w->id);
-    mem_free(w->before);
-    mem_free(w->after);
-    *w = (struct merge_work){ 0 };
 }

@@ -11,18 +11,12 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include "common/bpe/heap.h"
 struct tokenizer;
 struct merges;
-struct merge_work {        /* scratch, kept between calls: struct merge_work w = {0}; */
-    uint64_t *heap;        /* rank << 32 | place, lowest first */
-    int *id;
-    uint32_t *before, *after;
-    size_t cap;
-};
 struct merges *merges_new(const struct tokenizer *t);
 void merges_free(struct merges *m);
 /* Writes the ids of s[0..n), 0 < n < 2^31, to out (room for n); returns how many. */
-size_t merge_piece(const struct merges *m, struct merge_work *w, const char *s, size_t n,
+size_t merge_piece(const struct merges *m, struct heap_work *w, const char *s, size_t n,
                    int *out);
-void merge_work_free(struct merge_work *w);
 #endif

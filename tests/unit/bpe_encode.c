@@ -257,7 +257,7 @@ merging(void **state)
 {
     enum { MOST = 200 };
     struct tokenizer t;
-    struct merge_work w = {0};
+    struct heap_work w = {0};
     uint32_t x = 1;
     int want[MOST], got[MOST];
     char s[MOST];
@@ -281,7 +281,7 @@ merging(void **state)
         assert_memory_equal(got, want, wanted * sizeof *want);
     }
     merges_free(m);
-    merge_work_free(&w);
+    heap_free(&w);
     tokenizer_free(&t);
 }
 

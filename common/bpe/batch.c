@@ -1,0 +1,295 @@
+/* batch - laying texts out, finding what parts them, looking pieces up */
+#include "common/bpe/batch.h"
+#include <stdlib.h>
+#include "common/base/mem.h"
+#include "common/bpe/encode.h"
+#include "common/bpe/events.h"
+#include "common/bpe/nfc.h"
+#include "common/bpe/pieces.h"
+
+/* GROUP: look-ups whose entries are fetched ahead.  WINDOW: words cut into pieces at a time. */
+enum { GROUP = 64, WINDOW = 256, MASKS = 11 };
+
+struct batch {
+    const struct bpe *b;
+    struct encoder *encoder;     /* of tokenizers that do not fit; else NULL */
+    struct ids wide;
+    unsigned char *text;
+    size_t n, cap;
+    struct scan_masks mask;
+    uint64_t *masks;
+    size_t words;                /* that the masks have room for */
+    uint32_t *pos;               /* WINDOW * 64 + 64 */
+    struct events events;
+    size_t at;                   /* the next event */
+    struct pieces *pieces;
+    struct nfc nfc;
+    struct buf form;
+    uint16_t *id;
+    size_t ids, id_cap;
+    size_t *end;
+    size_t ends, end_cap;
+    struct batch_ids result;
+};
+
+struct batch *
+batch_new(struct bpe *b)
+{
+    struct batch *t = mem_zalloc(1, sizeof *t);
+
+    t->b = b;
+    if (!b->pairs) {
+        t->encoder = encoder_new(b);
+        return t;
+    }
+    t->pieces = pieces_new(b);
+    t->pos = mem_array(WINDOW * SCAN_WORD + 2 * SCAN_WORD, sizeof *t->pos);
+    return t;
+}
+
+void
+batch_free(struct batch *t)
+{
+    if (!t)
+        return;
+    encoder_free(t->encoder);
+    mem_free(t->wide.p);
+    mem_free(t->text);
+    free(t->masks);
+    mem_free(t->pos);
+    events_free(&t->events);
+    pieces_free(t->pieces);
+    nfc_free(&t->nfc);
+    mem_free(t->form.p);
+    mem_free(t->id);
+    mem_free(t->end);
+    mem_free(t);
+}
+
+/* Room for `more` bytes of text, with the padding behind. */
+static void
+room(struct batch *t, size_t more)
+{
+    const size_t need = t->n + more + SCAN_PAD + SCAN_WORD;
+
+    if (need <= t->cap)
+        return;
+    t->cap = need + need / 2;
+    t->text = mem_realloc(t->text, t->cap, 1);
+}
+
+static void
+add_end(struct batch *t, size_t end)
+{
+    if (t->ends == t->end_cap) {
+        t->end_cap = t->ends ? 2 * t->ends : 256;
+        t->end = mem_realloc(t->end, t->end_cap, sizeof *t->end);
+    }
+    t->end[t->ends++] = end;
+}
+
+/* A stretch of raw text in normal form. */
+static void
+add_form(struct batch *t, const char *s, size_t n)
+{
+    t->form.n = 0;
+    nfc_add(&t->nfc, &t->form, s, n);
+    room(t, t->form.n);
+    if (t->form.n)
+        memcpy(t->text + t->n, t->form.p, t->form.n);
+    t->n += t->form.n;
+}
+
+/* A text that NFC may change: tokens of the raw text first, then the stretches between. */
+static void
+add_normalised(struct batch *t, const char *s, size_t n)
+{
+    struct added_scan scan;
+    struct added_part part;
+
+    if (!t->b->raw) {
+        add_form(t, s, n);
+        return;
+    }
+    for (scan = added_scan(t->b->raw, s, n); added_next(&scan, &part);) {
+        if (part.id < 0) {
+            add_form(t, s + part.from, part.to - part.from);
+            continue;
+        }
+        room(t, part.to - part.from);
+        memcpy(t->text + t->n, s + part.from, part.to - part.from);
+        events_add(&t->events.early, t->n, t->n + part.to - part.from, part.id);
+        t->n += part.to - part.from;
+    }
+    t->events.specials += scan.specials;
+}
+
+void
+batch_add(struct batch *t, const char *s, size_t n)
+{
+    const size_t from = t->n;
+    int high, scanned = 0;
+
+    if (t->encoder) {
+        encode_text(t->encoder, s, n, SIZE_MAX, &t->wide);
+        add_end(t, t->wide.n);
+        t->n += n;
+        return;
+    }
+    room(t, n + 1);
+    high = t->b->scan->copy(t->text + from, s, n);
+    t->n += n;
+    if (high && t->b->nfc && !nfc_is(s, n)) {
+        t->n = from;
+        add_normalised(t, s, n);
+        scanned = 1;
+    }
+    room(t, 1);
+    events_text(&t->events, from, t->n, scanned);
+    t->text[t->n++] = 0;
+}
+
+size_t
+batch_bytes(const struct batch *t)
+{
+    return t->n;
+}
+
+/* The masks of `words` words, and one more each. */
+static void
+masks(struct batch *t, size_t words)
+{
+    struct scan_masks *m = &t->mask;
+    uint64_t **of[MASKS] = { &m->letter, &m->number, &m->blank, &m->white, &m->quote, &m->mark,
+                             &m->high, &m->inside, &m->cut, &m->odd, &m->start };
+    const size_t each = words + 1;
+
+    if (!t->masks || each > t->words) {
+        const size_t more = (each + each / 2 + 7) / 8 * 8;
+        free(t->masks);
+        t->masks = aligned_alloc(64, mem_mul(mem_mul(more, MASKS), sizeof *t->masks));
+        if (!t->masks)
+            mem_alloc(SIZE_MAX);
+        t->words = more;
+        for (int i = 0; i < MASKS; i++)
+            *of[i] = t->masks + more * (size_t)i;
+    }
+    memset(m->cut, 0, each * sizeof *m->cut);
+}
+
+/* The events before `end`: added tokens' ids, and the ends of texts. */
+static uint16_t *
+emit(struct batch *t, size_t end, uint16_t *out)
+{
+    const struct event *e = t->events.all.p + t->at;
+
+    for (; t->at < t->events.all.n && e->from < end; e++, t->at++) {
+        if (e->id >= 0)
+            *out++ = (uint16_t)e->id;
+        else
+            add_end(t, (size_t)(out - t->id));
+    }
+    return out;
+}
+
+/* Pieces [pos[i], pos[i + 1]) for i < n, n <= GROUP, to ids. */
+static uint16_t *
+look_up(struct batch *t, const uint32_t *pos, size_t n, uint16_t *out)
+{
+    const unsigned char *s = t->text;
+    struct pieces *c = t->pieces;
+    struct piece_key key[GROUP];
+    struct piece_entry *entry[GROUP];
+    const struct piece_entry *table = c->entry;
+    size_t next = t->at < t->events.all.n ? t->events.all.p[t->at].from : SIZE_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t bytes = pos[i + 1] - pos[i];
+        key[i] = pieces_key(s + pos[i], bytes > PIECES_SHORT ? PIECES_SHORT : bytes);
+        entry[i] = pieces_at(c, pieces_hash(key[i]));
+        __builtin_prefetch(entry[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const size_t bytes = pos[i + 1] - pos[i];
+        if (__builtin_expect(pos[i + 1] > next, 0)) {
+            out = emit(t, pos[i + 1], out);
+            next = t->at < t->events.all.n ? t->events.all.p[t->at].from : SIZE_MAX;
+        } else if (__builtin_expect(bytes > PIECES_SHORT, 0)) {
+            out += pieces_long(c, s + pos[i], bytes, out);
+        } else if (__builtin_expect(c->entry == table && pieces_hit(entry[i], key[i]), 1)) {
+            memcpy(out, entry[i]->id, 16);
+            out += entry[i]->n;
+        } else {
+            out += pieces_miss(c, s + pos[i], bytes, key[i], out);
+        }
+    }
+    return out;
+}
+
+/* Cuts the text into pieces, a window of words after the other, and looks them up. */
+static void
+pieces_of(struct batch *t, size_t words)
+{
+    uint16_t *out = t->id;
+    size_t held = 0; /* the last start found waits for the next: there its piece ends */
+
+    for (size_t w = 0; w < words; w += WINDOW) {
+        const size_t n = words - w < WINDOW ? words - w : WINDOW;
+        size_t found = held + t->b->scan->positions(t->mask.start + w, n,
+                                                    (uint32_t)(w * SCAN_WORD), t->pos + held);
+        size_t i = 0;
+        if (w + n == words)
+            t->pos[found++] = (uint32_t)t->n;
+        for (; i + 1 < found; i += GROUP)
+            out = look_up(t, t->pos + i, found - 1 - i < GROUP ? found - 1 - i : GROUP, out);
+        held = found > 0;
+        if (held)
+            t->pos[0] = t->pos[found - 1];
+    }
+    t->ids = (size_t)(out - t->id);
+}
+
+static void
+reset(struct batch *t)
+{
+    t->n = t->at = t->ends = t->wide.n = 0;
+    events_reset(&t->events);
+}
+
+static const struct batch_ids *
+result(struct batch *t)
+{
+    t->result = (struct batch_ids){ t->id, NULL, t->end, t->ends, t->events.specials };
+    if (t->encoder) {
+        t->result.id = NULL;
+        t->result.wide = t->wide.p;
+        t->result.specials = encoder_specials(t->encoder);
+    }
+    reset(t);
+    return &t->result;
+}
+
+const struct batch_ids *
+batch_run(struct batch *t)
+{
+    const size_t words = (t->n + SCAN_WORD - 1) / SCAN_WORD;
+    const size_t want = t->n + GROUP;
+
+    if (t->encoder || !t->n)
+        return result(t);
+    if (want > t->id_cap) {
+        t->id_cap = want + want / 2;
+        mem_free(t->id);
+        t->id = mem_array(t->id_cap, sizeof *t->id);
+    }
+    memset(t->text + t->n, 0, SCAN_PAD);
+    masks(t, words);
+    t->b->scan->classify(t->text, words, &t->b->classes, &t->mask);
+    boundary_widen(t->text, words, &t->mask);
+    if (t->n % SCAN_WORD)
+        t->mask.cut[words - 1] |= ~UINT64_C(0) << t->n % SCAN_WORD;
+    events_find(&t->events, t->b, t->text, words, &t->mask);
+    t->b->boundary(t->text, words, t->b->run, &t->mask);
+    pieces_of(t, words);
+    return result(t);
+}

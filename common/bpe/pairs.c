@@ -1,0 +1,263 @@
+/* pairs - the table of merges over symbols, and pieces of any length */
+#include <stdlib.h>
+#include <string.h>
+#include "common/bpe/pairs.h"
+#include "common/bpe/scan.h"
+#include "formats/tokenizer.h"
+
+/* WINDOW: bytes that a joint may merge again.  BUDGET: bytes that all joints together may, as
+ * a multiple of the piece: beyond it the heap is the cheaper way. */
+enum { BYTES = 256, SYMBOLS = 65535, WINDOW = 2048, BUDGET = 2, LINE = 64 };
+
+/* The symbol of each id, or -1; NULL: the tokenizer does not fit. */
+static int *
+symbols_of(const struct tokenizer *t)
+{
+    int *symbol;
+    int fits = t->vocabs <= SYMBOLS && t->merges <= SYMBOLS - BYTES;
+
+    if (!fits)
+        return NULL;
+    symbol = mem_array((size_t)t->vocabs, sizeof *symbol);
+    memset(symbol, 0xFF, (size_t)t->vocabs * sizeof *symbol);
+    for (int b = 0; b < BYTES; b++) {
+        if (t->byte[b] >= 0)
+            symbol[t->byte[b]] = b;
+        else /* bytes that no UTF-8 holds may lack a token */
+            fits &= b == 0xC0 || b == 0xC1 || b >= 0xF5;
+    }
+    for (int i = 0; fits && i < t->merges; i++) {
+        fits = symbol[t->merge[i].result] < 0;
+        symbol[t->merge[i].result] = BYTES + i;
+    }
+    if (fits)
+        return symbol;
+    mem_free(symbol);
+    return NULL;
+}
+
+static void
+insert(struct pairs *p, uint32_t key, uint16_t symbol)
+{
+    for (uint32_t i = pairs_slot(p, key);; i = (i + 1) & p->mask) {
+        struct pairs_bucket *b = &p->bucket[i];
+        for (int k = 0; k < PAIRS_WAYS; k++)
+            if (b->symbol[k] == PAIRS_NONE) {
+                b->key[k] = key;
+                b->symbol[k] = symbol;
+                return;
+            }
+        b->more = 1;
+    }
+}
+
+static void
+tables(struct pairs *p, size_t symbols)
+{
+    unsigned bits = 1;
+
+    while ((size_t)PAIRS_WAYS << bits < symbols * 2)
+        bits++;
+    p->shift = 32 - bits;
+    p->mask = (1u << bits) - 1;
+    p->bucket = aligned_alloc(LINE, sizeof *p->bucket << bits);
+    if (!p->bucket)
+        mem_alloc(SIZE_MAX); /* dies as every lack of memory does */
+    memset(p->bucket, 0xFF, sizeof *p->bucket << bits);
+    for (uint32_t i = 0; i <= p->mask; i++)
+        p->bucket[i].more = 0;
+    p->grid = mem_array(BYTES * BYTES, sizeof *p->grid);
+    memset(p->grid, 0xFF, BYTES * BYTES * sizeof *p->grid);
+    p->left = mem_array(symbols, sizeof *p->left);
+    p->right = mem_array(symbols, sizeof *p->right);
+    p->bytes = mem_array(symbols, sizeof *p->bytes);
+    p->id = mem_array(symbols, sizeof *p->id);
+}
+
+struct pairs *
+pairs_new(const struct tokenizer *t, const struct scan *scan)
+{
+    struct pairs *p;
+    int *symbol = symbols_of(t);
+
+    if (!symbol)
+        return NULL;
+    p = mem_zalloc(1, sizeof *p);
+    tables(p, BYTES + (size_t)t->merges);
+    p->scan = scan;
+    p->ordered = 1;
+    for (int b = 0; b < BYTES; b++) {
+        p->left[b] = p->right[b] = (uint16_t)b;
+        p->bytes[b] = 1;
+        p->id[b] = (uint16_t)t->byte[b];
+    }
+    for (int i = 0; i < t->merges; i++) {
+        const int l = symbol[t->merge[i].left], r = symbol[t->merge[i].right];
+        const int s = BYTES + i;
+        p->id[s] = (uint16_t)t->merge[i].result;
+        if (l < 0 || r < 0) { /* a part that no merge makes: never met */
+            p->left[s] = p->right[s] = (uint16_t)s;
+            continue;
+        }
+        p->ordered &= l < s && r < s;
+        p->left[s] = (uint16_t)l;
+        p->right[s] = (uint16_t)r;
+        p->bytes[s] = l < s && r < s ? (uint16_t)(p->bytes[l] + p->bytes[r]) : 0;
+        insert(p, (uint32_t)l << 16 | (uint32_t)r, (uint16_t)s);
+        if (l < BYTES && r < BYTES)
+            p->grid[l << 8 | r] = (uint16_t)s;
+    }
+    mem_free(symbol);
+    return p;
+}
+
+void
+pairs_free(struct pairs *p)
+{
+    if (!p)
+        return;
+    free(p->bucket);
+    mem_free(p->grid);
+    mem_free(p->left);
+    mem_free(p->right);
+    mem_free(p->bytes);
+    mem_free(p->id);
+    mem_free(p);
+}
+
+static uint32_t
+pair_rank(const void *arg, int left, int right, int *product)
+{
+    const uint32_t s = pairs_find(arg, (uint32_t)left, (uint32_t)right);
+
+    *product = (int)s;
+    return s == PAIRS_NONE ? HEAP_NONE : s;
+}
+
+static size_t
+by_heap(const struct pairs *p, struct heap_work *w, const unsigned char *s, size_t n,
+        uint16_t *out)
+{
+    size_t left = 0;
+
+    heap_room(w, n);
+    for (size_t i = 0; i < n; i++)
+        w->id[i] = s[i];
+    heap_merge(w, (uint32_t)n, pair_rank, p);
+    for (size_t i = 0; i < n; i++)
+        if (w->id[i] >= 0)
+            out[left++] = (uint16_t)w->id[i];
+    return left;
+}
+
+/*
+ * Would the bytes of a and b together give a, b?  Undoes both, latest merge first, asking at
+ * each step whether a merge across the joint would have come before the next one undone.
+ */
+static int
+stands(const struct pairs *p, uint32_t a, uint32_t b)
+{
+    uint32_t limit = UINT32_MAX;
+
+    for (;;) {
+        const uint32_t cross = pairs_find(p, a, b);
+        if (cross != PAIRS_NONE && cross < limit)
+            return 0;
+        if (a < BYTES && b < BYTES)
+            return 1;
+        if (a > b) {
+            limit = a;
+            a = p->right[a];
+        } else { /* of equal ranks the left one merged first */
+            limit = b + 1;
+            b = p->left[b];
+        }
+    }
+}
+
+struct joint { /* a long piece, merged up to out[0..count) */
+    const struct pairs *p;
+    struct heap_work *work;
+    const unsigned char *s;
+    uint16_t *out;
+    size_t count;
+    size_t budget; /* bytes that may still be merged again */
+};
+
+static size_t
+bytes_of(const struct pairs *p, const uint16_t *symbol, size_t n)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bytes += p->bytes[symbol[i]];
+    return bytes;
+}
+
+/*
+ * The block's symbols next[0..n) do not stand beside what came before them at byte `at`:
+ * merges again ever more symbols of both sides until both new joints stand.  0: gives up.
+ */
+static int
+mend(struct joint *j, size_t at, const uint16_t *next, size_t n)
+{
+    uint16_t middle[WINDOW];
+
+    for (size_t reach = 1;; reach *= 2) {
+        const size_t a = reach < j->count ? reach : j->count, b = reach < n ? reach : n;
+        const size_t before = bytes_of(j->p, j->out + j->count - a, a);
+        const size_t bytes = before + bytes_of(j->p, next, b);
+        const unsigned char *s = j->s + at - before;
+        if (bytes > WINDOW || bytes > j->budget)
+            return 0;
+        j->budget -= bytes;
+        const size_t k = bytes <= PAIRS_BLOCK
+                             ? j->p->scan->merge(j->p, s, bytes, middle)
+                             : by_heap(j->p, j->work, s, bytes, middle);
+        if ((a == j->count || stands(j->p, j->out[j->count - a - 1], middle[0])) &&
+            (b == n || stands(j->p, middle[k - 1], next[b]))) {
+            memcpy(j->out + j->count - a, middle, k * sizeof *middle);
+            j->count += k - a;
+            memcpy(j->out + j->count, next + b, (n - b) * sizeof *next);
+            j->count += n - b;
+            return 1;
+        }
+        if (a == j->count && b == n)
+            return 0;
+    }
+}
+
+/*
+ * Blocks of PAIRS_BLOCK bytes, each one's last symbol left to the next block, for the block's
+ * end cut it short more often than not.
+ */
+static size_t
+by_blocks(const struct pairs *p, struct heap_work *w, const unsigned char *s, size_t n,
+          uint16_t *out)
+{
+    struct joint j = { p, w, s, out, 0, BUDGET * n };
+    uint16_t block[PAIRS_BLOCK];
+    size_t bytes;
+
+    for (size_t at = 0; at < n; at += bytes) {
+        bytes = n - at < PAIRS_BLOCK ? n - at : PAIRS_BLOCK;
+        size_t k = p->scan->merge(p, s + at, bytes, block);
+        if (at + bytes < n && k > 1)
+            bytes -= p->bytes[block[--k]];
+        if (!j.count || stands(p, out[j.count - 1], block[0])) {
+            memcpy(out + j.count, block, k * sizeof *block);
+            j.count += k;
+        } else if (!mend(&j, at, block, k))
+            return by_heap(p, w, s, n, out);
+    }
+    return j.count;
+}
+
+size_t
+pairs_merge(const struct pairs *p, struct heap_work *w, const unsigned char *s, size_t n,
+            uint16_t *out)
+{
+    if (n <= PAIRS_BLOCK)
+        return p->scan->merge(p, s, n, out);
+    return p->ordered ? by_blocks(p, w, s, n, out) : by_heap(p, w, s, n, out);
+}

@@ -1,0 +1,204 @@
+/* pieces - the two tables, and what fills them */
+#include "common/bpe/pieces.h"
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <xxhash.h>
+#include "common/base/mem.h"
+#include "common/bpe/scan.h"
+
+enum {
+    BITS_MIN = 13, BITS_MAX = 19,  /* 256 KiB, 16 MiB */
+    REACH = 16,                    /* entries looked at beyond a full home */
+    BIG_BITS = 15, BIG_BYTES = 1024, BIG_ROOM = 2 << 20, BIG_IDS = 1 << 20,
+    HUGE_PAGE = 2 << 20
+};
+
+/* Zeroed entries, in large pages where there are any: the table is looked up at random. */
+static struct piece_entry *
+entries(unsigned bits)
+{
+    const size_t bytes = sizeof(struct piece_entry) << bits;
+    struct piece_entry *e = aligned_alloc(bytes < HUGE_PAGE ? 64 : HUGE_PAGE, bytes);
+
+    if (!e)
+        mem_alloc(SIZE_MAX); /* dies as every lack of memory does */
+    if (bytes >= HUGE_PAGE)
+        madvise(e, bytes, MADV_HUGEPAGE);
+    return memset(e, 0, bytes);
+}
+
+struct pieces *
+pieces_new(const struct bpe *b)
+{
+    struct pieces *c = mem_zalloc(1, sizeof *c);
+
+    c->b = b;
+    c->entry = entries(BITS_MIN);
+    c->shift = 64 - BITS_MIN;
+    c->mask = ((size_t)1 << BITS_MIN) - 1;
+    return c;
+}
+
+void
+pieces_free(struct pieces *c)
+{
+    if (!c)
+        return;
+    free(c->entry);
+    mem_free(c->big);
+    mem_free(c->bytes.p);
+    mem_free(c->ids.p);
+    heap_free(&c->work);
+    mem_free(c->symbol);
+    mem_free(c);
+}
+
+static void
+grow(struct pieces *c)
+{
+    struct piece_entry *old = c->entry;
+    const size_t n = c->mask + 1;
+    unsigned bits = 64 - c->shift + (c->shift > 64 - BITS_MAX + 1 ? 2 : 1);
+
+    c->entry = entries(bits);
+    c->shift = 64 - bits;
+    c->mask = ((size_t)1 << bits) - 1;
+    for (size_t i = 0; i < n; i++)
+        if (old[i].key.high) {
+            size_t at = pieces_hash(old[i].key) >> c->shift;
+            while (c->entry[at].key.high)
+                at = (at + 1) & c->mask;
+            c->entry[at] = old[i];
+        }
+    free(old);
+}
+
+/* Blanks as the tokens of their runs, the longest first (at most one byte a token). */
+static size_t
+run_ids(const struct bpe *b, size_t n, uint16_t *out)
+{
+    size_t k = 0;
+
+    for (; n > b->run; n -= b->run)
+        out[k++] = b->run_id[b->run];
+    out[k++] = b->run_id[n];
+    return k;
+}
+
+static size_t
+merged(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out)
+{
+    const struct pairs *p = c->b->pairs;
+    size_t k;
+
+    if (c->b->run && s[0] == ' ' && s[1] == ' ')
+        return run_ids(c->b, n, out);
+    k = pairs_merge(p, &c->work, s, n, out);
+    for (size_t i = 0; i < k; i++)
+        out[i] = p->id[out[i]];
+    return k;
+}
+
+/* Where the piece is, or would go: an empty entry, else its home. */
+static struct piece_entry *
+place(const struct pieces *c, struct piece_key k)
+{
+    const size_t home = pieces_hash(k) >> c->shift;
+
+    for (size_t i = 0; i < REACH; i++) {
+        struct piece_entry *e = &c->entry[(home + i) & c->mask];
+        if (!e->key.high || pieces_hit(e, k))
+            return e;
+    }
+    return &c->entry[home];
+}
+
+size_t
+pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key k,
+            uint16_t *out)
+{
+    struct piece_entry *e = place(c, k);
+    uint16_t id[PIECES_SHORT + 1] = { 0 };
+    size_t ids;
+
+    if (pieces_hit(e, k)) {
+        memcpy(out, e->id, sizeof e->id);
+        return e->n;
+    }
+    ids = merged(c, s, n, id);
+    memcpy(out, id, sizeof id);
+    if (ids > PIECES_IDS)
+        return ids;
+    if (!e->key.high) {
+        if (c->used * 8 > c->mask * 5 && c->shift > 64 - BITS_MAX) {
+            grow(c);
+            e = place(c, k);
+        }
+        c->used += !e->key.high;
+    }
+    e->key = k;
+    memcpy(e->id, id, sizeof e->id);
+    e->n = (uint16_t)ids;
+    return ids;
+}
+
+/* The long piece's entry, or the empty one where it would go. */
+static struct piece_long *
+big_place(struct pieces *c, const unsigned char *s, size_t n, uint32_t hash)
+{
+    const size_t mask = ((size_t)1 << BIG_BITS) - 1;
+
+    for (size_t i = hash & mask;; i = (i + 1) & mask) {
+        struct piece_long *e = &c->big[i];
+        if (!e->n || (e->hash == hash && e->n == n && !memcmp(c->bytes.p + e->at, s, n)))
+            return e;
+    }
+}
+
+static void
+big_empty(struct pieces *c)
+{
+    if (!c->big)
+        c->big = mem_zalloc((size_t)1 << BIG_BITS, sizeof *c->big);
+    else
+        memset(c->big, 0, sizeof *c->big << BIG_BITS);
+    c->bigs = c->bytes.n = c->ids.n = 0;
+}
+
+static void
+big_keep(struct pieces *c, struct piece_long *e, const unsigned char *s, size_t n,
+         uint32_t hash, const uint16_t *id, size_t ids)
+{
+    if (c->bytes.n + n > BIG_ROOM || c->ids.n + ids * sizeof *id > BIG_IDS ||
+        c->bigs * 2 > (size_t)1 << BIG_BITS) {
+        big_empty(c);
+        e = big_place(c, s, n, hash);
+    }
+    *e = (struct piece_long){ hash, (uint32_t)c->bytes.n, (uint32_t)n, (uint32_t)c->ids.n,
+                              (uint32_t)ids };
+    buf_add(&c->bytes, s, n);
+    buf_add(&c->ids, id, ids * sizeof *id);
+    c->bigs++;
+}
+
+size_t
+pieces_long(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out)
+{
+    struct piece_long *e;
+    uint32_t hash;
+    size_t ids;
+
+    if (n > BIG_BYTES)
+        return merged(c, s, n, out);
+    if (!c->big)
+        big_empty(c);
+    hash = (uint32_t)XXH3_64bits(s, n);
+    e = big_place(c, s, n, hash);
+    if (e->n) {
+        memcpy(out, c->ids.p + e->id_at, e->ids * sizeof *out);
+        return e->ids;
+    }
+    ids = merged(c, s, n, out);
+    big_keep(c, e, s, n, hash, out, ids);
+    return ids;
+}

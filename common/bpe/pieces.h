@@ -1,0 +1,77 @@
+#ifndef BPE_PIECES_H
+#define BPE_PIECES_H
+/*
+ * pieces - the ids of pieces met before: one thread's, bounded, and never a change of ids.
+ *
+ * Short pieces (PIECES_SHORT bytes and 7 ids at most) are in an open-addressing table of 32
+ * bytes an entry that grows from 256 KiB to 16 MiB; when it is full a newer piece takes an
+ * older one's place.  Longer ones, up to 1 KiB, have a table beside, 4 MiB, that is emptied
+ * when full.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include "common/bpe/bpe.h"
+enum { PIECES_SHORT = 15, PIECES_IDS = 7 };
+struct piece_key { /* the bytes, then the length on top */
+    uint64_t low, high;
+};
+struct piece_entry { /* key.high 0: empty */
+    struct piece_key key;
+    uint16_t id[PIECES_IDS], n;
+};
+struct piece_long { uint32_t hash, at, n, id_at, ids; };
+struct pieces {
+    const struct bpe *b;
+    struct piece_entry *entry;
+    unsigned shift;   /* of the hash */
+    size_t mask, used;
+    struct piece_long *big;
+    size_t bigs;      /* used */
+    struct buf bytes, ids;
+    struct heap_work work;
+    uint16_t *symbol; /* scratch for a long piece */
+    size_t symbols;
+};
+struct pieces *pieces_new(const struct bpe *b);
+void pieces_free(struct pieces *c);
+
+static inline uint64_t
+pieces_hash(struct piece_key k)
+{
+    return (k.low ^ k.high * 0x9E3779B97F4A7C15u) * 0xC2B2AE3D27D4EB4Fu;
+}
+
+/* The key of n bytes at s, 0 < n <= PIECES_SHORT; 16 bytes are read. */
+static inline struct piece_key
+pieces_key(const unsigned char *s, size_t n)
+{
+    struct piece_key k;
+    const unsigned low = n < 8 ? 64 - 8 * (unsigned)n : 0;
+    const unsigned high = n > 8 ? 128 - 8 * (unsigned)n : 0;
+
+    memcpy(&k, s, 16);
+    k.low = k.low << low >> low;
+    k.high = n > 8 ? k.high << high >> high : 0;
+    k.high |= (uint64_t)n << 56;
+    return k;
+}
+
+static inline struct piece_entry *
+pieces_at(const struct pieces *c, uint64_t hash)
+{
+    return &c->entry[hash >> c->shift];
+}
+
+static inline int
+pieces_hit(const struct piece_entry *e, struct piece_key k)
+{
+    return !((e->key.low ^ k.low) | (e->key.high ^ k.high));
+}
+
+/* The ids of a short piece that its home entry did not have; out has room for 16. */
+size_t pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key k,
+                   uint16_t *out);
+/* The ids of any piece of more than PIECES_SHORT bytes; out has room for n + 16. */
+size_t pieces_long(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out);
+#endif
