@@ -1,6 +1,7 @@
 /*
  * caught - the die verbs of a fuzz target, put in place of the real ones by the linker
- * (--wrap): one process tries many inputs, so a refusal must come back.
+ * (--wrap): one process tries many inputs, so a refusal must come back.  The allocator is
+ * wrapped too, for who dies does not clean up; shared libraries keep the real one.
  */
 #include "tests/fuzz/fuzz.h"
 #include <setjmp.h>
@@ -13,17 +14,23 @@
 enum { LIVE = 4096 };
 struct catcher {
     jmp_buf back;
-    int armed, watching;
+    int armed;
     char why[1024];
     size_t n;
-    const volatile void *live[LIVE]; /* allocated since armed and not freed */
+    const void *live[LIVE]; /* allocated since armed and not freed */
 };
 DIE_FN __wrap_die_data(const char *fmt, ...);
 DIE_FN __wrap_die_sys(const char *fmt, ...);
-/* AddressSanitizer's; absent in other builds */
-int __sanitizer_install_malloc_and_free_hooks(void (*got)(const volatile void *, size_t),
-                                              void (*freed)(const volatile void *))
-    __attribute__((weak));
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void __real_free(void *p);
+int __real_vasprintf(char **p, const char *fmt, va_list ap);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+void __wrap_free(void *p);
+int __wrap_vasprintf(char **p, const char *fmt, va_list ap);
 
 static struct catcher *
 catcher(void)
@@ -32,18 +39,18 @@ catcher(void)
     return &c;
 }
 
-static void
-got(const volatile void *p, size_t n)
+static void *
+got(void *p)
 {
     struct catcher *c = catcher();
 
-    (void)n;
-    if (c->armed && c->n < LIVE)
+    if (c->armed && p && c->n < LIVE)
         c->live[c->n++] = p;
+    return p;
 }
 
 static void
-freed(const volatile void *p)
+gone(const void *p)
 {
     struct catcher *c = catcher();
 
@@ -52,6 +59,42 @@ freed(const volatile void *p)
             c->live[i] = c->live[--c->n];
             return;
         }
+}
+
+void *
+__wrap_malloc(size_t n)
+{
+    return got(__real_malloc(n));
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+    return got(__real_calloc(n, size));
+}
+
+void *
+__wrap_realloc(void *p, size_t n)
+{
+    gone(p);
+    return got(__real_realloc(p, n));
+}
+
+void
+__wrap_free(void *p)
+{
+    gone(p);
+    __real_free(p);
+}
+
+int
+__wrap_vasprintf(char **p, const char *fmt, va_list ap)
+{
+    const int n = __real_vasprintf(p, fmt, ap);
+
+    if (n >= 0)
+        got(*p);
+    return n;
 }
 
 void
@@ -66,9 +109,6 @@ fuzz_refused(void fn(void *arg), void *arg, const char **why)
 {
     struct catcher *c = catcher();
 
-    if (!c->watching && __sanitizer_install_malloc_and_free_hooks)
-        __sanitizer_install_malloc_and_free_hooks(got, freed);
-    c->watching = 1;
     c->n = 0;
     if (setjmp(c->back)) {
         *why = c->why;
@@ -87,7 +127,7 @@ fuzz_forget(void)
     struct catcher *c = catcher();
 
     while (c->n)
-        free((void *)(uintptr_t)c->live[c->n - 1]);
+        __real_free((void *)(uintptr_t)c->live[--c->n]);
 }
 
 void

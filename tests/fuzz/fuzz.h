@@ -15,7 +15,7 @@ _Noreturn void fuzz_failed(const char *file, int line, const char *what);
  * Runs fn(arg).  0: it came back; 1: it was refused by die_data, and *why is the message
  * (until the next call).  die_sys, and die_data outside of fn, abort.  What a refused fn had
  * allocated belongs to no one: free what you can reach, then call fuzz_forget, which frees
- * the rest where the sanitizer lets it see.
+ * the rest.
  */
 int fuzz_refused(void fn(void *arg), void *arg, const char **why);
 void fuzz_forget(void);

@@ -3,7 +3,8 @@
 #     tests/fuzz/run.sh TARGET SECONDS
 # Needs clang with its sanitizers' run time.  Seeds (files with a name) stay; finds (named by
 # their hash) are chosen again each time: the fewest that cover what all cover, at most FILES
-# and BYTES a target.  The last line is a summary.  A finding goes to build/fuzz/findings.
+# and BYTES a target.  The first finding ends the run; it goes to build/fuzz/findings.  The
+# last line is a summary.
 # Exit status: 0 no finding, 1 a finding, 2 usage, 4 no clang.
 set -u
 FILES=300 BYTES=320000
@@ -34,8 +35,8 @@ mkdir -p $B &&
 make -s -j2 SAN=1 B=$B CC="$clang" CXX="$clang++" CFLAGS='-g -O1 -fsanitize=fuzzer-no-link' \
     CXXFLAGS='-g -O1 -fsanitize=fuzzer-no-link' $objects >$B.log 2>&1 &&
     mkdir -p $B/bin &&
-    "$clang++" -fsanitize=fuzzer,address,undefined -Wl,--wrap=die_data,--wrap=die_sys \
-        -o "$B/bin/$target" $objects -lzstd -lxxhash -lutf8proc -lsimdjson >>$B.log 2>&1 || {
+    "$clang++" -fsanitize=fuzzer,address,undefined @$here/link.txt -o "$B/bin/$target" $objects \
+        -lzstd -lxxhash -lutf8proc -lsimdjson >>$B.log 2>&1 || {
     cat $B.log >&2
     echo "$0: the target does not build" >&2
     exit 4
@@ -45,23 +46,20 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/mbert-fuzz.XXXXXX") || exit 4
 trap 'rm -rf "$work"' EXIT
 trap 'exit 5' INT TERM
 mkdir -p "$work/finds" "$work/kept" "$work/tmp" $B/findings
-export TMPDIR=$work/tmp ASAN_OPTIONS=detect_stack_use_after_return=0
+export TMPDIR=$work/tmp
+export ASAN_OPTIONS=detect_stack_use_after_return=0:quarantine_size_mb=16
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
 limits="-max_len=$longest -timeout=2 -rss_limit_mb=512 -dict=$dict"
 
-# A finding ends a run of the fuzzer: it is kept, and what is left of the time goes on.
-begin=$(date +%s) execs=0 findings=0 round=0
-while left=$((seconds - ($(date +%s) - begin))) && [ $left -gt 0 ] && [ $round -lt 50 ]; do
-    round=$((round + 1))
-    "$B/bin/$target" $limits -max_total_time=$left -print_final_stats=1 \
-        -artifact_prefix="$B/findings/$target-" "$work/finds" "$corpus" >"$work/log" 2>&1
-    status=$?
-    execs=$((execs + $(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log" | tail -1) + 0))
-    [ $status = 0 ] && break
-    findings=$((findings + 1))
-    cp "$work/log" "$B/findings/$target-$(date +%s)-$round.log"
+begin=$(date +%s)
+"$B/bin/$target" $limits -max_total_time="$seconds" -print_final_stats=1 \
+    -artifact_prefix="$B/findings/$target-" "$work/finds" "$corpus" >"$work/log" 2>&1
+findings=$(($? != 0))
+if [ $findings = 1 ]; then
+    cp "$work/log" "$B/findings/$target.log"
     grep -aE 'not so:|ERROR|SUMMARY|runtime error|Test unit written' "$work/log" >&2
-done
+fi
+execs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log" | tail -1)
 spent=$(($(date +%s) - begin))
 cover=$(grep -aoE 'cov: [0-9]+ ft: [0-9]+' "$work/log" | tail -1)
 
@@ -72,7 +70,7 @@ for f in "$corpus"/*; do
     esac
 done
 seeds=$(ls "$work/kept" | wc -l)
-"$B/bin/$target" -timeout=2 -rss_limit_mb=512 -max_len=$longest -merge=1 "$work/kept" \
+"$B/bin/$target" -timeout=2 -rss_limit_mb=512 -max_len=$longest -set_cover_merge=1 "$work/kept" \
     "$corpus" "$work/finds" >"$work/merge" 2>&1 || { cat "$work/merge" >&2; exit 4; }
 # smallest first, as far as FILES and BYTES allow; seeds are never dropped
 dropped=$(ls -rS "$work/kept" | (
@@ -86,7 +84,7 @@ dropped=$(ls -rS "$work/kept" | (
 find "$corpus" -type f -exec rm {} +
 cp "$work/kept"/* "$corpus"
 
-echo "$target: $execs execs in $spent s, ${cover:-no coverage}, $findings findings;" \
+echo "$target: ${execs:-0} execs in $spent s, ${cover:-no coverage}, $findings found;" \
     "corpus $(ls "$corpus" | wc -l) files, $(cat "$corpus"/* | wc -c) bytes" \
     "($seeds seeds, $dropped finds dropped)"
 [ $findings = 0 ]
