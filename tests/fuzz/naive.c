@@ -11,7 +11,7 @@
 struct rule { int left, right, rank, result; };
 struct naive {
     const struct tokenizer *t;
-    struct buf *form;   /* by place in t->added: what is searched for and shown */
+    struct buf *form, *shown; /* by place in t->added: what is searched for, and decoded */
     struct rule *rule;  /* by left, right, rank */
 };
 enum { RAW, NORMAL, TEXT }; /* what a stretch is split on next */
@@ -28,6 +28,15 @@ rule_order(const void *a, const void *b)
     return p->rank < q->rank ? -1 : p->rank > q->rank;
 }
 
+static void
+form_of(struct nfc *nfc, int normal, struct piece p, struct buf *out)
+{
+    if (normal)
+        nfc_add(nfc, out, p.s, p.n);
+    else
+        buf_add(out, p.s, p.n);
+}
+
 struct naive *
 naive_new(const struct tokenizer *t)
 {
@@ -36,12 +45,11 @@ naive_new(const struct tokenizer *t)
 
     v->t = t;
     v->form = mem_zalloc((size_t)t->addeds + 1, sizeof *v->form);
+    v->shown = mem_zalloc((size_t)t->addeds + 1, sizeof *v->shown);
     for (int i = 0; i < t->addeds; i++) {
         const struct added_token *a = &t->added[i];
-        if (t->nfc && a->shows_normal)
-            nfc_add(&nfc, &v->form[i], a->content.s, a->content.n);
-        else
-            buf_add(&v->form[i], a->content.s, a->content.n);
+        form_of(&nfc, t->nfc && a->normalized, a->content, &v->form[i]);
+        form_of(&nfc, t->nfc && a->shows_normal, a->content, &v->shown[i]);
     }
     nfc_free(&nfc);
     v->rule = mem_array((size_t)t->merges + 1, sizeof *v->rule);
@@ -57,9 +65,12 @@ naive_free(struct naive *v)
 {
     if (!v)
         return;
-    for (int i = 0; i < v->t->addeds; i++)
+    for (int i = 0; i < v->t->addeds; i++) {
         mem_free(v->form[i].p);
+        mem_free(v->shown[i].p);
+    }
     mem_free(v->form);
+    mem_free(v->shown);
     mem_free(v->rule);
     mem_free(v);
 }
@@ -309,7 +320,7 @@ naive_decode(const struct naive *v, const int *id, size_t n, struct buf *out)
         while (k < v->t->addeds && v->t->added[k].id != id[i])
             k++;
         if (k < v->t->addeds)
-            show(v->form[k].p, v->form[k].n, &raw);
+            show(v->shown[k].p, v->shown[k].n, &raw);
         else
             show(v->t->vocab[id[i]].s, v->t->vocab[id[i]].n, &raw);
     }
