@@ -1,15 +1,19 @@
 /*
- * encode - any text through four tokenizers.
+ * encode - any text through six tokenizers, one text at a time and in batches.
  *
- * The first byte picks the tokenizer, the second a limit; the rest is the text, with U+FFFD
- * for what is not UTF-8.
- *     0  examples/mini    NFC, specials, runs of blanks
- *     1  tokenizers/plain nothing but bytes and merges, in no trained order
- *     2  tokenizers/flags NFC and added tokens with every flag, some not ASCII
- *     3  tokenizers/holes few bytes have a token, unk for the others, ids with holes
+ * The first byte picks the tokenizer (the digit 0 to 5; with 8 added, its special tokens are
+ * literal), the second a limit and what stands before the text in a batch; the rest is the
+ * text, with U+FFFD for what is not UTF-8.
+ *     0  examples/mini       NFC, specials, runs of blanks
+ *     1  tokenizers/plain    nothing but bytes and merges, in no trained order, some twice
+ *     2  tokenizers/flags    NFC and added tokens with every flag, some not ASCII
+ *     3  tokenizers/holes    few bytes have a token, unk for the others, ids with holes
+ *     4  tokenizers/fits     what the batch encoder takes its fast way with, merges unordered
+ *     5  tokenizers/ordered  the same with merges in order and without NFC
  * The ids are tokens', and those of naive.h; the same again from an encoder that has seen
- * the text and others, and from one that has seen all texts of this process; with a limit
- * they are a prefix of more than `limit`, or all.  Their text is naive.h's; it is the NFC of
+ * the text and others, and from one that has seen many texts of this process; with a limit
+ * they are a prefix of more than `limit`, or all.  A batch gives the same ids wherever the
+ * text stands in it, with every instruction set.  Their text is naive.h's; it is the NFC of
  * the input (the input itself, without a normaliser) when every byte has a token and no
  * added token was met.  NFC itself is utf8proc's for characters of Unicode 9.0.
  */
@@ -17,6 +21,7 @@
 #include <string.h>
 #include <utf8proc.h>
 #include "common/base/mem.h"
+#include "common/bpe/batch.h"
 #include "common/bpe/chars.h"
 #include "common/bpe/decode.h"
 #include "common/bpe/encode.h"
@@ -25,35 +30,67 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/naive.h"
 
-enum { KITS = 4, BEFORE = 0x5EED };
+enum { KITS = 6, LITERAL = 8, CPUS = 3, USES = 2000, BEFORE = 0x5EED };
 struct kit {
     struct tokenizer t;
-    struct bpe *bpe;
+    struct bpe *bpe[CPUS]; /* by instruction set */
     struct encoder *old;
+    struct batch *batch[CPUS];
     struct decoder *decoder;
     struct naive *naive;
     int whole; /* every byte has a token */
+    int fast;  /* batches are to have their fast way */
+    int uses;  /* of old and batch */
 };
 
-static const struct kit *
-kit(int which)
+/* What keeps pieces for later is renewed at times, or it would grow to its bounds. */
+static void
+renew(struct kit *k)
 {
-    static const char *const dir[KITS] = { "examples/mini", "tests/fuzz/tokenizers/plain",
-                                           "tests/fuzz/tokenizers/flags",
-                                           "tests/fuzz/tokenizers/holes" };
-    static struct kit kits[KITS];
-    struct kit *k = &kits[which];
+    if (k->old && ++k->uses < USES)
+        return;
+    k->uses = 0;
+    encoder_free(k->old);
+    k->old = encoder_new(k->bpe[0]);
+    for (int i = 0; i < CPUS; i++) {
+        batch_free(k->batch[i]);
+        k->batch[i] = batch_new(k->bpe[i]);
+    }
+}
 
-    if (k->bpe)
-        return k;
-    tokenizer_load(&k->t, dir[which]);
-    k->bpe = bpe_new(&k->t);
-    k->old = encoder_new(k->bpe);
+static void
+open_kit(struct kit *k, const char *dir, int literal)
+{
+    static const char *const cpu[CPUS] = { "generic", "avx2", "avx512" };
+
+    tokenizer_load(&k->t, dir);
+    for (int i = 0; i < CPUS; i++) {
+        setenv("MBERT_CPU", cpu[i], 1);
+        k->bpe[i] = literal ? bpe_new_literal(&k->t) : bpe_new(&k->t);
+    }
     k->decoder = decoder_new(&k->t);
-    k->naive = naive_new(&k->t);
+    k->naive = naive_new(&k->t, literal);
+    k->fast = !strstr(dir, "plain") && !strstr(dir, "flags") && !strstr(dir, "holes");
     k->whole = 1;
     for (int b = 0; b < 256; b++)
         k->whole &= k->t.byte[b] >= 0;
+}
+
+static const struct kit *
+kit(unsigned char byte)
+{
+    static const char *const dir[KITS] = {
+        "examples/mini", "tests/fuzz/tokenizers/plain", "tests/fuzz/tokenizers/flags",
+        "tests/fuzz/tokenizers/holes", "tests/fuzz/tokenizers/fits",
+        "tests/fuzz/tokenizers/ordered"
+    };
+    static struct kit kits[2][KITS];
+    const int literal = !!(byte & LITERAL), which = byte % LITERAL % KITS;
+    struct kit *k = &kits[literal][which];
+
+    if (!k->decoder)
+        open_kit(k, dir[which], literal);
+    renew(k);
     return k;
 }
 
@@ -144,11 +181,54 @@ texts(const struct kit *k, const char *s, size_t n, const struct ids *ids)
     mem_free(form.p);
 }
 
+/* Text i of the batch's result has these ids. */
+static void
+batch_ids(const struct batch_ids *r, size_t i, const struct ids *want)
+{
+    const size_t from = i ? r->end[i - 1] : 0;
+
+    FUZZ_WANT(i < r->n && r->end[i] - from == want->n - 1);
+    for (size_t k = 1; k < want->n; k++)
+        FUZZ_WANT((r->id ? r->id[from + k - 1] : r->wide[from + k - 1]) == want->p[k]);
+}
+
+/* The text after `lead` bytes, then half of it, nothing, and all of it again; twice. */
+static void
+batched(struct batch *b, const char *s, size_t n, size_t middle, size_t lead,
+        const struct ids *all, const struct ids *half, size_t specials)
+{
+    static const char filler[] = "a 1\tb, c'd  e-f\n\ng 22 h's  i_j xyxyx abcabcabc the theing"
+                                 "(k) l  m[n]  o\xC3\xA9 p\xE2\x80\x83q r abababab";
+
+    while (lead >= sizeof filler || ((unsigned char)filler[lead] & 0xC0) == 0x80)
+        lead /= 2;
+    for (int round = 0; round < 2; round++) {
+        batch_add(b, filler, lead);
+        batch_run(b);
+        batch_add(b, filler, lead);
+        batch_add(b, s, n);
+        batch_add(b, s + middle, n - middle);
+        batch_add(b, s, 0);
+        batch_add(b, s, n);
+        const struct batch_ids *r = batch_run(b);
+        FUZZ_WANT(r->n == 5 && r->end[3] == r->end[2]);
+        batch_ids(r, 1, all);
+        batch_ids(r, 2, half);
+        batch_ids(r, 4, all);
+        batch_add(b, s, n);
+        r = batch_run(b);
+        FUZZ_WANT(r->n == 1 && r->specials == specials);
+        batch_ids(r, 0, all);
+    }
+}
+
 static void
 check(const struct kit *k, const char *s, size_t n, size_t limit)
 {
-    struct encoder *e = encoder_new(k->bpe);
+    struct encoder *e = encoder_new(k->bpe[0]);
+    struct batch *fresh = batch_new(k->bpe[limit % CPUS]);
     struct ids ids = encode(e, s, n, SIZE_MAX), naive = { 0 }, half;
+    const size_t specials = encoder_specials(e);
     size_t middle = n / 2;
 
     *ids_room(&naive, 1) = BEFORE;
@@ -164,9 +244,14 @@ check(const struct kit *k, const char *s, size_t n, size_t limit)
     same_ids(k->old, s, n, &ids);
     limited(e, s, n, limit, &ids);
     limited(k->old, s, n, limit, &ids);
+    batched(fresh, s, n, middle, limit, &ids, &half, specials);
+    for (int i = 0; i < CPUS; i++)
+        batched(k->batch[i], s, n, middle, limit, &ids, &half, specials);
+    FUZZ_WANT(!k->fast == !batch_run(k->batch[0])->id);
     mem_free(half.p);
     mem_free(naive.p);
     mem_free(ids.p);
+    batch_free(fresh);
     encoder_free(e);
 }
 
@@ -183,7 +268,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     FUZZ_WANT(s);
     if (text.n)
         memcpy(s, text.p, text.n);
-    check(kit(data[0] % KITS), s, text.n, data[1]);
+    check(kit(data[0]), s, text.n, data[1]);
     free(s);
     mem_free(text.p);
     return 0;

@@ -11,6 +11,7 @@
 struct rule { int left, right, rank, result; };
 struct naive {
     const struct tokenizer *t;
+    int literal;
     struct buf *form, *shown; /* by place in t->added: what is searched for, and decoded */
     struct rule *rule;  /* by left, right, rank */
 };
@@ -38,12 +39,13 @@ form_of(struct nfc *nfc, int normal, struct piece p, struct buf *out)
 }
 
 struct naive *
-naive_new(const struct tokenizer *t)
+naive_new(const struct tokenizer *t, int literal)
 {
     struct naive *v = mem_zalloc(1, sizeof *v);
     struct nfc nfc = { 0 };
 
     v->t = t;
+    v->literal = literal;
     v->form = mem_zalloc((size_t)t->addeds + 1, sizeof *v->form);
     v->shown = mem_zalloc((size_t)t->addeds + 1, sizeof *v->shown);
     for (int i = 0; i < t->addeds; i++) {
@@ -226,6 +228,8 @@ split(const struct naive *v, int normalized, const char *s, size_t n, struct ids
         const struct added_token *a = &v->t->added[i];
         size_t from = at, to = at + v->form[i].n, before;
         at = to;
+        if (v->literal && a->special)
+            continue;
         if (a->single_word &&
             (flag_before(s, from, CHAR_WORD, &before) || word_after(s, n, to)))
             continue;

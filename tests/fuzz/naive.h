@@ -10,7 +10,8 @@
 struct buf;
 struct tokenizer;
 struct naive;
-struct naive *naive_new(const struct tokenizer *t); /* t must outlive it */
+/* t must outlive it; literal as in bpe_new_literal */
+struct naive *naive_new(const struct tokenizer *t, int literal);
 void naive_free(struct naive *v);
 /* Appends the ids of s[0..n), valid UTF-8. */
 void naive_encode(const struct naive *v, const char *s, size_t n, struct ids *out);

@@ -3,8 +3,8 @@
  *
  * It is refused by die_data with a message that names the file, or loaded: then every id in it is
  * a token's, merges join their halves, the templates hold what they must, a second load has
- * the same fingerprint; and it encodes and decodes texts, some made of its own tokens, as
- * naive.h does.
+ * the same fingerprint; and it encodes (in a batch too) and decodes texts, some made of its
+ * own tokens, as naive.h does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "common/base/mem.h"
+#include "common/bpe/batch.h"
 #include "common/bpe/decode.h"
 #include "common/bpe/encode.h"
 #include "common/bpe/template.h"
@@ -132,6 +133,7 @@ struct uses {
     const struct tokenizer *t;
     struct bpe *bpe;
     struct encoder *encoder;
+    struct batch *batch;
     struct decoder *decoder;
     struct naive *naive;
 };
@@ -147,6 +149,12 @@ use(const struct uses *u, const char *s, size_t n)
     FUZZ_WANT(ids.n == naive.n);
     for (size_t i = 0; i < ids.n; i++)
         FUZZ_WANT(ids.p[i] == naive.p[i] && is(u->t, ids.p[i]));
+    batch_add(u->batch, "a b", 3);
+    batch_add(u->batch, s, n);
+    const struct batch_ids *r = batch_run(u->batch);
+    FUZZ_WANT(r->n == 2 && r->end[1] - r->end[0] == ids.n);
+    for (size_t i = 0, k = r->end[0]; i < ids.n; i++, k++)
+        FUZZ_WANT((r->id ? r->id[k] : r->wide[k]) == ids.p[i]);
     FUZZ_WANT(!decode_ids(u->decoder, (const uint32_t *)ids.p, ids.n, 0, &got));
     naive_decode(u->naive, ids.p, ids.n, &want);
     FUZZ_WANT(got.n == want.n && (!got.n || !memcmp(got.p, want.p, got.n)));
@@ -209,7 +217,10 @@ load(void *t)
 static void
 tables(void *arg)
 {
+    static const char *const cpu[] = { "generic", "avx2", "avx512" };
     struct uses *u = arg;
+
+    setenv("MBERT_CPU", cpu[u->t->fingerprint % 3], 1); /* any, and the same every time */
     u->bpe = bpe_new(u->t);
 }
 
@@ -234,12 +245,14 @@ check(const struct tokenizer *t)
         return;
     }
     u.encoder = encoder_new(u.bpe);
+    u.batch = batch_new(u.bpe);
     u.decoder = decoder_new(t);
-    u.naive = naive_new(t);
+    u.naive = naive_new(t, 0);
     use_all(&u);
     naive_free(u.naive);
     decoder_free(u.decoder);
     encoder_free(u.encoder);
+    batch_free(u.batch);
     bpe_free(u.bpe);
 }
 
