@@ -1,14 +1,14 @@
 /*
  * encode - any text through six tokenizers, one text at a time and in batches.
  *
- * The first byte picks the tokenizer (the digit 0 to 5; with 8 added, its special tokens are
+ * The first byte picks the tokenizer (the digit 0 to 5; with 8 added, special tokens are
  * literal), the second a limit and what stands before the text in a batch; the rest is the
  * text, with U+FFFD for what is not UTF-8.
  *     0  examples/mini       NFC, specials, runs of blanks
  *     1  tokenizers/plain    nothing but bytes and merges, in no trained order, some twice
  *     2  tokenizers/flags    NFC and added tokens with every flag, some not ASCII
  *     3  tokenizers/holes    few bytes have a token, unk for the others, ids with holes
- *     4  tokenizers/fits     what the batch encoder takes its fast way with, merges unordered
+ *     4  tokenizers/fits     made for the batch encoder's fast way, merges unordered
  *     5  tokenizers/ordered  the same with merges in order and without NFC
  * The ids are tokens', and those of naive.h; the same again from an encoder that has seen
  * the text and others, and from one that has seen many texts of this process; with a limit
@@ -197,8 +197,8 @@ static void
 batched(struct batch *b, const char *s, size_t n, size_t middle, size_t lead,
         const struct ids *all, const struct ids *half, size_t specials)
 {
-    static const char filler[] = "a 1\tb, c'd  e-f\n\ng 22 h's  i_j xyxyx abcabcabc the theing"
-                                 "(k) l  m[n]  o\xC3\xA9 p\xE2\x80\x83q r abababab";
+    static const char filler[] = "a 1\tb, c'd  e-f\n\ng 22 h's  i_j xyxyx abcabcabc the "
+                                 "theing(k) l  m[n]  o\xC3\xA9 p\xE2\x80\x83q r abababab";
 
     while (lead >= sizeof filler || ((unsigned char)filler[lead] & 0xC0) == 0x80)
         lead /= 2;

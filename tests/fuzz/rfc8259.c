@@ -1,4 +1,4 @@
-/* rfc8259 - the grammar, a function for each of its rules, and a stack of open containers */
+/* rfc8259 - the grammar, a function for each rule, and a stack of open containers */
 #include "tests/fuzz/rfc8259.h"
 #include <errno.h>
 #include <math.h>
@@ -178,7 +178,8 @@ value(struct scan *c, int *begun)
     *begun = 0;
     if (k != '{' && k != '[')
         return k == '"' ? string(c)
-                        : word(c, "true") || word(c, "false") || word(c, "null") || number(c);
+                        : word(c, "true") || word(c, "false") || word(c, "null") ||
+                              number(c);
     c->at++;
     c->open[c->depth].kind = (char)k;
     c->open[c->depth++].members = 0;

@@ -1,12 +1,11 @@
 /*
  * tokenizer - any bytes as a tokenizer.json.
  *
- * It is refused by die_data with a message that names the file, or loaded: then every id in it is
- * a token's, merges join their halves, the templates hold what they must, a second load has
- * the same fingerprint; and it encodes (in a batch too) and decodes texts, some made of its
- * own tokens, as naive.h does.
+ * It is refused by die_data with a message that names the file, or loaded: then every id in
+ * it is a token's, merges join their halves, the templates hold what they must, a second
+ * load has the same fingerprint; and it encodes (in a batch too) and decodes texts, some
+ * made of its own tokens, as naive.h does.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +78,8 @@ check_vocab(const struct tokenizer *t)
         const char text[2] = { (char)(c < 0x80 ? c : 0xC0 | c >> 6),
                                (char)(0x80 | (c & 63)) };
         const struct piece want = { text, c < 0x80 ? 1 : 2 };
-        FUZZ_WANT(t->byte[b] == -1 || (is(t, t->byte[b]) && equal(t->vocab[t->byte[b]], want)));
+        const int id = t->byte[b];
+        FUZZ_WANT(id == -1 || (is(t, id) && equal(t->vocab[id], want)));
     }
     FUZZ_WANT(t->unk == -1 || is(t, t->unk));
 }
