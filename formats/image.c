@@ -205,9 +205,8 @@ image_header(struct image *b)
 }
 
 void
-image_finish(struct image *b)
+image_fill(struct image *b)
 {
-    image_header(b);
     struct buf h = { b->bytes, b->size, b->cap };
     buf_room(&h, b->r.size - b->size);
     for (int i = 0; i < b->r.tensors; i++)
@@ -215,4 +214,11 @@ image_finish(struct image *b)
     b->bytes = h.p;
     b->size = h.n;
     b->cap = h.cap;
+}
+
+void
+image_finish(struct image *b)
+{
+    image_header(b);
+    image_fill(b);
 }

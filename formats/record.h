@@ -91,4 +91,5 @@ void image_2d(struct image *b, const char *name, enum dtype type, int64_t rows, 
 void image_finish(struct image *b); /* -> b->bytes, b->size */
 /* Length and JSON header only, for a writer that sends the tensors' data itself, in r's order. */
 void image_header(struct image *b);
+void image_fill(struct image *b);   /* after image_header: the tensors' data behind it */
 #endif

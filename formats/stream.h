@@ -58,6 +58,21 @@ struct stream_out *stream_create(const char *path, const char *kind, const struc
 struct image *stream_header(struct stream_out *s);       /* head metadata, until the first put or end */
 /* Adds stz, kind, seq, prev to b, writes it as one frame and flushes.  examples, tokens: for the totals. */
 void stream_put(struct stream_out *s, struct image *b, int64_t examples, int64_t tokens);
+/*
+ * The same in three steps, for several threads: records are staged and written one at a time,
+ * in one order; in between each may be compressed at the same time as others.  The first
+ * stage writes the head.
+ *     struct frame f = {0};                          // one for each record under way
+ *     stream_stage(out, &b, rows, tokens, &f);       // in turn
+ *     stream_compress(out, &b, &f);                  // at any time
+ *     stream_write(out, &f);                         // in turn
+ */
+struct frame { char *p; size_t n, cap; void *zstd; uint64_t hash; };
+void stream_stage(struct stream_out *s, struct image *b, int64_t examples, int64_t tokens,
+                  struct frame *f);
+void stream_compress(const struct stream_out *s, struct image *b, struct frame *f);
+void stream_write(struct stream_out *s, const struct frame *f);
+void frame_free(struct frame *f);
 void stream_end(struct stream_out *s, int64_t rows);     /* the end record, then commit */
 
 /* head `labels` (a JSON list) as names: fresh array of n fresh strings; NULL and n = 0 when absent. */

@@ -27,9 +27,10 @@ struct stream_out {
     int level;
     int64_t seq, records, examples, tokens;
     uint64_t prev;
-    ZSTD_CCtx *zstd;
-    char *frame;
-    size_t cap;
+    XXH64_state_t *hash;
+    int64_t written;         /* seq and prev after what the sink has: frames may be under way */
+    uint64_t written_prev;
+    struct frame frame;      /* for what one thread writes */
 };
 
 static int
@@ -64,43 +65,78 @@ level_for(const struct stream_out *s, const struct record *r)
     return floats > all / 2 && !sink_regular(s->sink) ? LEVEL_FLOATS : LEVEL_INTEGERS;
 }
 
+/* Numbers b, ties it to the record before, and makes its header. */
 static void
-compress(struct stream_out *s, const struct image *b)
-{
-    const size_t bound = ZSTD_compressBound(b->size);
-    if (bound > s->cap) {
-        mem_free(s->frame);
-        s->frame = mem_alloc(bound);
-        s->cap = bound;
-    }
-    ZSTD_CCtx_setParameter(s->zstd, ZSTD_c_compressionLevel, level_for(s, &b->r));
-    ZSTD_CCtx_setParameter(s->zstd, ZSTD_c_checksumFlag, 1);
-    const size_t n = ZSTD_compress2(s->zstd, s->frame, s->cap, b->bytes, b->size);
-    errno = 0;
-    if (ZSTD_isError(n))
-        die_sys("can't compress a record: %s", ZSTD_getErrorName(n));
-    s->busy = 1;
-    sink_write(s->sink, s->frame, n);
-    sink_flush(s->sink);
-    s->busy = 0;
-}
-
-/* One record, one frame. */
-static void
-emit(struct stream_out *s, struct image *b, const char *kind)
+number(struct stream_out *s, struct image *b, const char *kind, struct frame *f)
 {
     image_metaf(b, "stz", "%d", WIRE_VERSION);
     image_meta(b, "kind", kind);
     image_metaf(b, "seq", "%" PRId64, s->seq);
     if (s->seq)
         image_metaf(b, "prev", "%016" PRIx64, s->prev);
-    image_finish(b);
-    if (b->size > STREAM_MAX_RECORD)
+    image_header(b);
+    if (b->r.size > STREAM_MAX_RECORD)
         die_data("record %" PRId64 " of %zu bytes is over the limit of %d: make smaller batches",
-                 s->seq, b->size, STREAM_MAX_RECORD);
-    compress(s, b);
-    s->prev = XXH64(b->bytes, b->size, 0);
+                 s->seq, b->r.size, STREAM_MAX_RECORD);
+    XXH64_reset(s->hash, 0);
+    XXH64_update(s->hash, b->bytes, b->size);
+    for (int i = 0; i < b->r.tensors; i++)
+        XXH64_update(s->hash, b->r.tensor[i].data, b->r.tensor[i].bytes);
+    s->prev = f->hash = XXH64_digest(s->hash);
     s->seq++;
+}
+
+void
+stream_compress(const struct stream_out *s, struct image *b, struct frame *f)
+{
+    size_t bound;
+
+    image_fill(b);
+    bound = ZSTD_compressBound(b->size);
+    if (bound > f->cap) {
+        mem_free(f->p);
+        f->p = mem_alloc(bound);
+        f->cap = bound;
+    }
+    if (!f->zstd)
+        f->zstd = ZSTD_createCCtx();
+    errno = 0;
+    if (!f->zstd)
+        die_sys("out of memory (zstd)");
+    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_compressionLevel, level_for(s, &b->r));
+    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_checksumFlag, 1);
+    f->n = ZSTD_compress2(f->zstd, f->p, f->cap, b->bytes, b->size);
+    errno = 0;
+    if (ZSTD_isError(f->n))
+        die_sys("can't compress a record: %s", ZSTD_getErrorName(f->n));
+}
+
+void
+stream_write(struct stream_out *s, const struct frame *f)
+{
+    s->busy = 1;
+    sink_write(s->sink, f->p, f->n);
+    sink_flush(s->sink);
+    s->busy = 0;
+    s->written++;
+    s->written_prev = f->hash;
+}
+
+void
+frame_free(struct frame *f)
+{
+    ZSTD_freeCCtx(f->zstd);
+    mem_free(f->p);
+    *f = (struct frame){ 0 };
+}
+
+/* One record, one frame. */
+static void
+emit(struct stream_out *s, struct image *b, const char *kind)
+{
+    number(s, b, kind, &s->frame);
+    stream_compress(s, b, &s->frame);
+    stream_write(s, &s->frame);
 }
 
 /* TOOL: TEXT, where TOOL is the one that failed first, however far upstream. */
@@ -135,6 +171,8 @@ on_death(void *arg, int status, const char *message)
     struct image b;
     if (s->busy)
         return;
+    s->seq = s->written;
+    s->prev = s->written_prev;
     signal(SIGPIPE, SIG_IGN);
     begin(s); /* with a head the stage after us opens its own output, and can pass the error on */
     image_init(&b);
@@ -192,10 +230,10 @@ stream_create(const char *path, const char *kind, const struct record *from,
     if (sink_terminal(s->sink))
         die_usage("a stream is not for terminals: use -o FILE, or pipe it into 'tens ls'");
     s->kind = mem_strdup(kind);
-    s->zstd = ZSTD_createCCtx();
+    s->hash = XXH64_createState();
     errno = 0;
-    if (!s->zstd)
-        die_sys("out of memory (zstd)");
+    if (!s->hash)
+        die_sys("out of memory (xxhash)");
     image_init(&s->head);
     inherit(&s->head, from);
     image_meta(&s->head, "schema", kind);
@@ -213,13 +251,22 @@ stream_header(struct stream_out *s)
 }
 
 void
-stream_put(struct stream_out *s, struct image *b, int64_t examples, int64_t tokens)
+stream_stage(struct stream_out *s, struct image *b, int64_t examples, int64_t tokens,
+             struct frame *f)
 {
     begin(s);
-    emit(s, b, s->kind);
+    number(s, b, s->kind, f);
     s->records++;
     s->examples += examples;
     s->tokens += tokens;
+}
+
+void
+stream_put(struct stream_out *s, struct image *b, int64_t examples, int64_t tokens)
+{
+    stream_stage(s, b, examples, tokens, &s->frame);
+    stream_compress(s, b, &s->frame);
+    stream_write(s, &s->frame);
 }
 
 void
@@ -236,9 +283,9 @@ stream_end(struct stream_out *s, int64_t rows)
     image_free(&b);
     die_unhook(on_death, s);
     sink_commit(s->sink);
-    ZSTD_freeCCtx(s->zstd);
+    frame_free(&s->frame);
+    XXH64_freeState(s->hash);
     image_free(&s->head);
     mem_free(s->kind);
-    mem_free(s->frame);
     mem_free(s);
 }
