@@ -61,10 +61,10 @@ EDGES = [
     "a\u08d3\u0301", "e\u0301", "\u212b", "e\u0323\u0301", "q\u0307\u0323",
     "\u1100\u1161\u11a8", "\uac00\u11a7", "'rest", " 's", "x.'s", "'S", "''s", "don't",
     "I'LL", "we'll've", "\t'tis", "a\u2019s", "'d'd'd", "\n'm", "\u00a0'reading", "' s",
-    "'\u017f", "'\u212a", "x'", "'", "\\u0041", "\\", '"', "\\n", '{"prompt":"x"}', "a/b", "</s>",
+    "'\u017f", "'\u212a", "x'", "'", "\\u0041", "\\", '"', "\\n", '{"prompt":"x"}', "a/b",
     "<|endoftext|>\u0338", "[CLS] a [SEP]", "x  [MASK] y", "[MASK][MASK]", "[CLS]  a",
     "[cls]", "x \n\u3000[MASK] y", "[MASK", "[[MASK]]", "|||IP_ADDRESS||||", "[unused1]0",
-    "||||||", "[UNK][PAD]", "<|padding|><|padding|>", "a  b", "a   b", "\U0010ffff", "\uffff\ufffe",
+    "||||||", "[UNK][PAD]", "<|padding|><|padding|>", "a  b", "a   b", "\U0010ffff",
     "\ufdd0", "\ue000", "\U000f0000", "\u2028\u2029", "\u05d0\u200f\u05d1", "100,000.00",
     "1'000", "\u00bd\u00bd", "_a_", "a_b", "\u203f", "\u0e01\u0e33", "\u3042\u309b",
     "\u30cf\u3099",
@@ -367,9 +367,10 @@ class Model:
 
 def random_merges(rng, alphabet, vocab):
     """Grows vocab by merges of neighbours in random words, and some of any two tokens."""
-    words = ["".join([rng.choice(["", " ", "'"]), *rng.choices(alphabet, k=rng.randint(2, 9))])
+    words = ["".join(rng.choices(alphabet, k=rng.randint(2, 9)))
              for _ in range(rng.randint(5, 80))]
-    words = [[BYTE_CHAR[b] for b in w.encode()] for w in words]
+    words = [[BYTE_CHAR[b] for b in (rng.choice(["", " ", "'"]) + w).encode()]
+             for w in words]
     merges = []
     for _ in range(rng.choice([0, 3, rng.randint(5, 60), rng.randint(60, 400)])):
         word = rng.choice(words)
@@ -389,8 +390,8 @@ def random_merges(rng, alphabet, vocab):
     if rng.random() < 0.3:
         rng.shuffle(merges)
     if rng.random() < 0.3 and merges:  # a pair twice: its last rank counts
-        for _ in range(rng.randint(1, 5)):
-            merges.insert(rng.randrange(len(merges) + 1), rng.choice(merges))
+        for pair in rng.choices(merges, k=rng.randint(1, len(merges))):
+            merges.insert(rng.randrange(len(merges) + 1), pair)
     return merges
 
 
@@ -402,7 +403,8 @@ def random_content(rng, alphabet, vocab, made):
     return rng.choice([
         letters(2), letters(5), f"[{letters(2)}]", "<|x", "<|x|>", "\u2003",
         letters(2) + " " + letters(1), "\n" * rng.randint(1, 3), other + letters(1),
-        other[1:] or "_", other[:-1] or "]", rng.choice(vocab), "e\u0301", "\u00e9a", "\u0301", "\u212b", " " + letters(1),
+        other[1:] or "_", other[:-1] or "]", rng.choice(vocab),
+        "e\u0301", "\u00e9a", "\u0301", "\u212b", " " + letters(1),
         letters(1) + "\t"])
 
 
@@ -532,8 +534,8 @@ class Run:
             panics += model.panics
             if self.stop():
                 break
-        print(f"{k + 1} tokenizers; refused by the reference {left_out}, by bpe-tok {refused}; "
-              f"panics of the reference {panics}")
+        print(f"{k + 1} tokenizers; refused by the reference {left_out}, by bpe-tok "
+              f"{refused}; panics of the reference {panics}")
 
 
 def main():

@@ -1,0 +1,211 @@
+/*
+ * tokenizer - `tokenizer MODEL THREADS PASSES OUT FILE...`: how fast the library encodes.
+ *
+ * Reads the prompts of JSON lines, then encodes all of them PASSES times.  The first pass is
+ * cold, with fresh encoders whose making counts; the others are warm.  A thread has one
+ * stretch of the prompts; starting it counts.  OUT, unless "-", gets the ids of the last pass
+ * as U16 and after them the number of ids of each prompt as U32.  Prints one JSON object.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "common/base/die.h"
+#include "common/base/mem.h"
+#include "common/bpe/encode.h"
+#include "formats/jsonl.h"
+#include "formats/tokenizer.h"
+
+enum { THREADS = 64 };
+
+struct prompts {
+    struct buf text;  /* end to end */
+    struct buf start; /* size_t [n + 1] */
+    size_t n;
+};
+
+struct share { /* one thread's prompts and what became of them */
+    const struct bpe *bpe;
+    const struct prompts *in;
+    size_t from, to;
+    struct encoder *encoder;
+    struct ids ids;
+    size_t *end; /* in ids, of each prompt */
+};
+
+static double
+now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The most memory this process ever had resident, in MB (10^6 bytes). */
+static double
+peak(void)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    double kib = 0;
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, "VmHWM:", 6))
+            kib = strtod(line + 6, NULL);
+    if (f)
+        fclose(f);
+    return kib * 1024 / 1e6;
+}
+
+static size_t
+start_of(const struct prompts *p, size_t i)
+{
+    return ((const size_t *)(const void *)p->start.p)[i];
+}
+
+static void
+read_prompts(struct prompts *p, const char *path)
+{
+    struct jsonl j;
+    struct json_value v, x;
+    const char *why, *s;
+    size_t n;
+    int got;
+    jsonl_open(&j, path);
+    while ((got = jsonl_next(&j, &v, &why))) {
+        if (got < 0)
+            jsonl_bad(&j, "%s", why);
+        if (!json_get(v, "prompt", &x) || !json_string(x, &s, &n))
+            jsonl_bad(&j, "no prompt");
+        buf_add(&p->text, s, n);
+        buf_add(&p->start, &p->text.n, sizeof p->text.n);
+        p->n++;
+    }
+    jsonl_close(&j);
+}
+
+/* What is timed, but for the start of threads. */
+static void
+encode_share(struct share *s)
+{
+    if (!s->encoder)
+        s->encoder = encoder_new(s->bpe);
+    s->ids.n = 0;
+    for (size_t i = s->from; i < s->to; i++) {
+        const size_t at = start_of(s->in, i), n = start_of(s->in, i + 1) - at;
+        encode_text(s->encoder, s->in->text.p + at, n, SIZE_MAX, &s->ids);
+        s->end[i - s->from] = s->ids.n;
+    }
+}
+
+static void
+put_ids(const struct share *s, FILE *f)
+{
+    for (size_t i = 0; i < s->ids.n; i++) {
+        const uint16_t id = (uint16_t)s->ids.p[i];
+        fwrite(&id, sizeof id, 1, f);
+    }
+}
+
+static void
+put_lengths(const struct share *s, FILE *f)
+{
+    for (size_t i = 0; i < s->to - s->from; i++) {
+        const uint32_t n = (uint32_t)(s->end[i] - (i ? s->end[i - 1] : 0));
+        fwrite(&n, sizeof n, 1, f);
+    }
+}
+
+static void *
+work(void *share)
+{
+    encode_share(share);
+    return NULL;
+}
+
+static double
+pass(struct share *s, int threads)
+{
+    pthread_t thread[THREADS];
+    const double begin = now();
+    for (int i = 1; i < threads; i++)
+        if (pthread_create(&thread[i], NULL, work, &s[i]))
+            die_sys("cannot start a thread");
+    encode_share(&s[0]);
+    for (int i = 1; i < threads; i++)
+        pthread_join(thread[i], NULL);
+    return now() - begin;
+}
+
+/* About as many bytes for each thread. */
+static void
+divide(struct share *s, int threads, const struct bpe *bpe, const struct prompts *in)
+{
+    size_t at = 0;
+    for (int i = 0; i < threads; i++) {
+        const size_t want = in->text.n / (size_t)threads * (size_t)(i + 1);
+        s[i] = (struct share){ .bpe = bpe, .in = in, .from = at };
+        while (at < in->n && (i + 1 == threads || start_of(in, at) < want))
+            at++;
+        s[i].to = at;
+        s[i].end = mem_array(at - s[i].from + 1, sizeof *s[i].end);
+    }
+}
+
+static void
+put(const struct share *s, int threads, const char *path)
+{
+    FILE *f = fopen(path, "wb");
+    if (!f)
+        die_sys("cannot open '%s'", path);
+    for (int i = 0; i < threads; i++)
+        put_ids(&s[i], f);
+    for (int i = 0; i < threads; i++)
+        put_lengths(&s[i], f);
+    if (ferror(f) | fclose(f))
+        die_sys("cannot write '%s'", path);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct prompts in = { 0 };
+    struct share share[THREADS];
+    struct tokenizer t;
+    size_t ids = 0;
+    argv0 = "tokenizer";
+    if (argc < 6)
+        die_usage("MODEL THREADS PASSES OUT FILE...");
+    const int threads = atoi(argv[2]), passes = atoi(argv[3]);
+    if (threads < 1 || threads > THREADS || passes < 1)
+        die_usage("from 1 to %d threads, and a pass", THREADS);
+    buf_add(&in.start, &in.text.n, sizeof in.text.n);
+    for (int i = 5; i < argc; i++)
+        read_prompts(&in, argv[i]);
+    const double before = peak(), begin = now();
+    tokenizer_load(&t, argv[1]);
+    struct bpe *bpe = bpe_new(&t);
+    const double load = now() - begin;
+    divide(share, threads, bpe, &in);
+    printf("{\"text_mb\":%.6f,\"prompts\":%zu,\"load_s\":%.6f,\"s\":[", (double)in.text.n / 1e6,
+           in.n, load);
+    for (int i = 0; i < passes; i++)
+        printf("%s%.6f", i ? "," : "", pass(share, threads));
+    const double after = peak();
+    if (strcmp(argv[4], "-"))
+        put(share, threads, argv[4]);
+    for (int i = 0; i < threads; i++) {
+        ids += share[i].ids.n;
+        encoder_free(share[i].encoder);
+        mem_free(share[i].ids.p);
+        mem_free(share[i].end);
+    }
+    printf("],\"ids\":%zu,\"before_mb\":%.1f,\"peak_mb\":%.1f}\n", ids, before, after);
+    bpe_free(bpe);
+    tokenizer_free(&t);
+    mem_free(in.text.p);
+    mem_free(in.start.p);
+    stdout_close();
+    return EXIT_OK;
+}
