@@ -30,7 +30,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/naive.h"
 
-enum { KITS = 6, LITERAL = 8, CPUS = 3, USES = 2000, BEFORE = 0x5EED };
+enum { KITS = 6, LITERAL = 8, CPUS = 3, USES = 2000, FAR = 240, BEFORE = 0x5EED };
 struct kit {
     struct tokenizer t;
     struct bpe *bpe[CPUS]; /* by instruction set */
@@ -192,20 +192,32 @@ batch_ids(const struct batch_ids *r, size_t i, const struct ids *want)
         FUZZ_WANT((r->id ? r->id[from + k - 1] : r->wide[from + k - 1]) == want->p[k]);
 }
 
-/* The text after `lead` bytes, then half of it, nothing, and all of it again; twice. */
+/* Words enough that the text behind them is cut in another window of the batch (FAR on). */
+static void
+add_lead(struct batch *b, size_t lead)
+{
+    static const char filler[] = "a 1\tb, c'd  e-f\n\ng 22 h's  i_j xyxyx abcabcabc the "
+                                 "theing(k) l  m[n]  o\xC3\xA9 p\xE2\x80\x83q r abababab";
+    struct buf text = { 0 };
+
+    while (lead >= FAR && text.n + sizeof filler < 16384 - 200 + lead)
+        buf_add(&text, filler, sizeof filler - 1);
+    while (lead >= sizeof filler || ((unsigned char)filler[lead] & 0xC0) == 0x80)
+        lead /= 2;
+    buf_add(&text, filler, lead);
+    batch_add(b, text.n ? text.p : "", text.n);
+    mem_free(text.p);
+}
+
+/* The text after others, then half of it, nothing, and all of it again; twice. */
 static void
 batched(struct batch *b, const char *s, size_t n, size_t middle, size_t lead,
         const struct ids *all, const struct ids *half, size_t specials)
 {
-    static const char filler[] = "a 1\tb, c'd  e-f\n\ng 22 h's  i_j xyxyx abcabcabc the "
-                                 "theing(k) l  m[n]  o\xC3\xA9 p\xE2\x80\x83q r abababab";
-
-    while (lead >= sizeof filler || ((unsigned char)filler[lead] & 0xC0) == 0x80)
-        lead /= 2;
     for (int round = 0; round < 2; round++) {
-        batch_add(b, filler, lead);
+        add_lead(b, lead);
         batch_run(b);
-        batch_add(b, filler, lead);
+        add_lead(b, lead);
         batch_add(b, s, n);
         batch_add(b, s + middle, n - middle);
         batch_add(b, s, 0);
