@@ -192,20 +192,25 @@ emit(struct batch *t, size_t end, uint16_t *out)
     return out;
 }
 
+static inline size_t
+next_event(const struct batch *t)
+{
+    return t->at < t->events.all.n ? t->events.all.p[t->at].from : SIZE_MAX;
+}
+
 /* Pieces [pos[i], pos[i + 1]) for i < n, n <= GROUP, to ids. */
-static uint16_t *
+SCAN_CLONES static uint16_t *
 look_up(struct batch *t, const uint32_t *pos, size_t n, uint16_t *out)
 {
     const unsigned char *s = t->text;
     struct pieces *c = t->pieces;
     struct piece_key key[GROUP];
-    struct piece_entry *entry[GROUP];
-    const struct piece_entry *table = c->entry;
-    size_t next = t->at < t->events.all.n ? t->events.all.p[t->at].from : SIZE_MAX;
+    const struct piece_entry *entry[GROUP], *table = c->entry;
+    size_t next = next_event(t);
 
     for (size_t i = 0; i < n; i++) {
         const size_t bytes = pos[i + 1] - pos[i];
-        key[i] = pieces_key(s + pos[i], bytes > PIECES_SHORT ? PIECES_SHORT : bytes);
+        key[i] = pieces_key(s + pos[i], bytes <= PIECES_SHORT ? bytes : 0);
         entry[i] = pieces_at(c, pieces_hash(key[i]));
         __builtin_prefetch(entry[i]);
     }
@@ -213,14 +218,19 @@ look_up(struct batch *t, const uint32_t *pos, size_t n, uint16_t *out)
         const size_t bytes = pos[i + 1] - pos[i];
         if (__builtin_expect(pos[i + 1] > next, 0)) {
             out = emit(t, pos[i + 1], out);
-            next = t->at < t->events.all.n ? t->events.all.p[t->at].from : SIZE_MAX;
-        } else if (__builtin_expect(bytes > PIECES_SHORT, 0)) {
-            out += pieces_long(c, s + pos[i], bytes, out);
-        } else if (__builtin_expect(c->entry == table && pieces_hit(entry[i], key[i]), 1)) {
+            next = next_event(t);
+        } else if (__builtin_expect(pieces_hit(entry[i], key[i]) && key[i].high, 1)) {
             memcpy(out, entry[i]->id, 16);
             out += entry[i]->n;
+        } else if (bytes > PIECES_SHORT) {
+            out += pieces_long(c, s + pos[i], bytes, out);
         } else {
             out += pieces_miss(c, s + pos[i], bytes, key[i], out);
+            if (__builtin_expect(c->entry != table, 0)) { /* it grew */
+                table = c->entry;
+                for (size_t k = i + 1; k < n; k++)
+                    entry[k] = pieces_at(c, pieces_hash(key[k]));
+            }
         }
     }
     return out;

@@ -49,7 +49,7 @@ widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_
     }
 }
 
-void
+SCAN_CLONES void
 boundary_widen(const unsigned char *t, size_t words, const struct scan_masks *m)
 {
     uint64_t over[4] = { 0 };
@@ -105,7 +105,7 @@ mark_odd(const uint64_t *blank, size_t words, unsigned run, uint64_t *odd)
 }
 
 /* No class where a cut is; the word after the last is one. */
-static int
+SCAN_CLONES static int
 take_cuts(size_t words, unsigned run, const struct scan_masks *m)
 {
     const unsigned row = run / 2 + 1;
@@ -139,7 +139,7 @@ later(uint64_t x, uint64_t last)
  * single blank before it if there is one; white space begins one, and so does the last
  * character of white space before something else.
  */
-static void
+SCAN_CLONES static void
 find_starts(const unsigned char *t, size_t words, unsigned run, int has_odd,
             const struct scan_masks *m)
 {
@@ -170,7 +170,7 @@ find_starts(const unsigned char *t, size_t words, unsigned run, int has_odd,
 }
 
 /* 's|'t|'re|'ve|'m|'ll|'d where a piece begins with an apostrophe. */
-static void
+SCAN_CLONES static void
 contractions(const unsigned char *t, size_t words, const struct scan_masks *m)
 {
     for (size_t w = 0; w < words; w++)

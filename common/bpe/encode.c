@@ -7,6 +7,7 @@
 #include "common/bpe/merge.h"
 #include "common/bpe/nfc.h"
 #include "common/bpe/pretok.h"
+#include "common/bpe/spans.h"
 #include "formats/tokenizer.h"
 
 struct encoder {
@@ -17,6 +18,7 @@ struct encoder {
     struct buf text; /* the normalised stretch */
     struct cache_entry *cache;
     size_t specials;
+    struct spans *spans; /* NULL: nobody asks where tokens are from */
 };
 struct goal { struct ids *out; size_t most; }; /* stop when out->n > most */
 
@@ -91,6 +93,8 @@ encode_pieces(struct encoder *e, const char *s, size_t n, const struct goal *goa
         out->n += piece <= CACHE_BYTES
                       ? short_piece(e, s + i, piece, n - i, to)
                       : merge_piece(e->merges, &e->work, s + i, piece, to);
+        if (e->spans)
+            spans_piece(e->spans, s + i, to, (size_t)(out->p + out->n - to));
         to = out->p + out->n;
     }
 }
@@ -113,6 +117,8 @@ encode_split(struct encoder *e, const struct added_set *set, const char *s, size
         if (part.id >= 0) {
             *ids_room(goal->out, 1) = part.id;
             goal->out->n++;
+            if (e->spans)
+                spans_token(e->spans, s + part.from, s + part.to);
         } else
             next(e, s + part.from, part.to - part.from, goal);
     }
@@ -123,13 +129,20 @@ encode_split(struct encoder *e, const struct added_set *set, const char *s, size
 static void
 encode_stretch(struct encoder *e, const char *s, size_t n, const struct goal *goal)
 {
+    const char *raw = s;
+
     if (e->b->nfc && !nfc_is(s, n)) {
         e->text.n = 0;
+        e->nfc.changes = e->spans ? &e->spans->changes : NULL;
         nfc_add(&e->nfc, &e->text, s, n);
         s = e->text.p;
         n = e->text.n;
     }
+    if (e->spans)
+        spans_stretch(e->spans, raw, s);
     encode_split(e, e->b->normal, s, n, goal, encode_pieces);
+    if (e->spans)
+        spans_raw(e->spans);
 }
 
 void
@@ -147,4 +160,18 @@ encoder_specials(struct encoder *e)
 
     e->specials = 0;
     return n;
+}
+
+void
+encode_spans(struct encoder *e, const char *s, size_t n, int chars, struct buf *out)
+{
+    struct ids ids = { 0 };
+    struct spans spans;
+
+    spans_begin(&spans, e->b->tokenizer, s, n, chars, out);
+    e->spans = &spans;
+    encode_text(e, s, n, SIZE_MAX, &ids);
+    e->spans = NULL;
+    spans_end(&spans);
+    mem_free(ids.p);
 }

@@ -38,4 +38,12 @@ size_t encoder_specials(struct encoder *e); /* special tokens typed, since the l
  * caller who truncates does not pay for what it cuts.
  */
 void encode_text(struct encoder *e, const char *s, size_t n, size_t limit, struct ids *out);
+/*
+ * Appends to out, for each id that encode_text gives, two int32_t: where in s its bytes begin
+ * and end; chars: counted in characters, of which the first and the last may be partly another
+ * token's.  A token of text that NFC changed is from the whole stretch that was changed.
+ * Every byte that UTF-8 can hold must have a token.
+ */
+struct buf;
+void encode_spans(struct encoder *e, const char *s, size_t n, int chars, struct buf *out);
 #endif

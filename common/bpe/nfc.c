@@ -141,6 +141,7 @@ compose(struct nfc *w, struct buf *out, const char *s, size_t n)
 void
 nfc_add(struct nfc *w, struct buf *out, const char *s, size_t n)
 {
+    const size_t start = out->n;
     size_t done = 0, at, end;
     uint32_t length;
 
@@ -154,7 +155,11 @@ nfc_add(struct nfc *w, struct buf *out, const char *s, size_t n)
         for (end = at; end < n && unsafe_at(s + end, &length); end += length)
             ;
         buf_add(out, s + done, begin - done);
+        struct nfc_change change = { begin, end, out->n - start, 0 };
         compose(w, out, s + begin, end - begin);
+        change.end = out->n - start;
+        if (w->changes)
+            buf_add(w->changes, &change, sizeof change);
         done = end;
     }
     buf_add(out, s + done, n - done);

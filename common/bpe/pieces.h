@@ -46,14 +46,20 @@ pieces_hash(struct piece_key k)
 static inline struct piece_key
 pieces_key(const unsigned char *s, size_t n)
 {
+#define UP_TO(n) (~UINT64_C(0) >> (64 - 8 * (n)))
+    static const struct piece_key keep[PIECES_SHORT + 1] = {
+        { 0, 0 }, { UP_TO(1), 0 }, { UP_TO(2), 0 }, { UP_TO(3), 0 }, { UP_TO(4), 0 },
+        { UP_TO(5), 0 }, { UP_TO(6), 0 }, { UP_TO(7), 0 }, { UP_TO(8), 0 },
+        { UP_TO(8), UP_TO(1) }, { UP_TO(8), UP_TO(2) }, { UP_TO(8), UP_TO(3) },
+        { UP_TO(8), UP_TO(4) }, { UP_TO(8), UP_TO(5) }, { UP_TO(8), UP_TO(6) },
+        { UP_TO(8), UP_TO(7) }
+    };
+#undef UP_TO
     struct piece_key k;
-    const unsigned low = n < 8 ? 64 - 8 * (unsigned)n : 0;
-    const unsigned high = n > 8 ? 128 - 8 * (unsigned)n : 0;
 
     memcpy(&k, s, 16);
-    k.low = k.low << low >> low;
-    k.high = n > 8 ? k.high << high >> high : 0;
-    k.high |= (uint64_t)n << 56;
+    k.low &= keep[n].low;
+    k.high = (k.high & keep[n].high) | (uint64_t)n << 56;
     return k;
 }
 

@@ -10,6 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 struct pairs;
+/* Compiled twice, for what shifts and counts bits in one instruction and for what does not;
+ * nothing else changes. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define SCAN_CLONES __attribute__((target_clones("default", "arch=x86-64-v3")))
+#else
+#define SCAN_CLONES
+#endif
 enum { SCAN_WORD = 64, SCAN_PAD = 128 };
 enum { /* bits of struct scan_classes.of */
     SCAN_LETTER = 1, SCAN_NUMBER = 2, SCAN_BLANK = 4, SCAN_WHITE = 8, SCAN_QUOTE = 16,

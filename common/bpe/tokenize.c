@@ -1,337 +1,243 @@
+/* tokenize - threads that take chunks in turn, and give back what they made in turn */
 #include "common/bpe/tokenize.h"
-#include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "common/base/die.h"
 #include "common/base/mem.h"
-#include "common/bpe/encode.h"
-#include "common/bpe/label.h"
-#include "common/bpe/lines.h"
-#include "common/bpe/template.h"
-#include "formats/config.h"
-#include "formats/jsonout.h"
-#include "formats/stream.h"
-#include "formats/tokenizer.h"
+#include "common/base/progress.h"
+#include "common/bpe/job.h"
+#include "formats/sink.h"
+#include "formats/source.h"
 
-enum { RECORD_SEQUENCES = 1024, RECORD_TOKENS = 65536, KEEPS = 32, TEXT_MAX = 4 << 20 };
+enum { THREADS_MAX = 256 };
 
-struct kept { char name[128]; struct buf bytes, offsets; };
-
-struct tokenize {
-    const struct tokenize_options *o;
-    struct tokenizer tokenizer;
-    struct config config;
-    int has_config, vocab, wide;      /* wide: ids I32, else U16 */
-    size_t limit;                     /* ids of a prompt at most, special tokens included */
-    struct labels labels;
-    struct bpe *bpe;
-    struct encoder *encoder;
-    struct ids ids, whole;
-    float *hot;
-    /* the record being filled */
-    struct buf id, cu, row, label, truncated;
-    int n, labelled, any_truncated;
-    size_t tokens;
-    struct kept keep[KEEPS];
-    int keeps;
-    struct image image;
-    struct stream_out *out;
-    int64_t prompts, cut, skipped;
-    char why[256];
+struct crew {
+    struct plan plan;
+    struct chunks *chunks;
+    struct stream_out *out;     /* NULL: counts go to the sink */
+    struct sink *sink;
+    pthread_mutex_t reading;    /* chunks, taken */
+    pthread_mutex_t turns;      /* staged, written, and what follows */
+    pthread_cond_t turn;
+    int64_t taken, staged, written;
+    int64_t prompts, cut, skipped, specials;
+    double began;
 };
 
 static void
-open_model(struct tokenize *z)
+await(struct crew *c, const int64_t *turn, int64_t mine)
 {
-    const struct tokenize_options *o = z->o;
-    char *path = mem_printf("%s/config.json", o->dir);
-    tokenizer_load(&z->tokenizer, o->dir);
-    z->has_config = !access(path, F_OK);
-    z->vocab = z->tokenizer.vocabs;
-    z->limit = SIZE_MAX;
-    if (z->has_config) {
-        config_load(&z->config, o->dir);
-        if (z->config.vocab < z->vocab)
-            die_data("'%s': vocab_size %d is less than the %d tokens of tokenizer.json", path, z->config.vocab, z->vocab);
-        z->vocab = z->config.vocab;
-        z->limit = (size_t)z->config.positions;
+    pthread_mutex_lock(&c->turns);
+    while (*turn != mine)
+        pthread_cond_wait(&c->turn, &c->turns);
+    pthread_mutex_unlock(&c->turns);
+}
+
+static void
+pass(struct crew *c, int64_t *turn)
+{
+    pthread_mutex_lock(&c->turns);
+    ++*turn;
+    pthread_cond_broadcast(&c->turn);
+    pthread_mutex_unlock(&c->turns);
+}
+
+/* 0: no more. */
+static int
+take(struct crew *c, struct job *j, int64_t *mine)
+{
+    int got;
+
+    pthread_mutex_lock(&c->reading);
+    got = chunks_next(c->chunks, &j->chunk);
+    *mine = c->taken;
+    c->taken += got;
+    pthread_mutex_unlock(&c->reading);
+    return got;
+}
+
+static void
+say(struct crew *c, struct job *j)
+{
+    const double seconds = progress_clock() - c->began;
+
+    for (char *s = j->log.p, *end = s + j->log.n; s < end;) {
+        char *stop = memchr(s, '\n', (size_t)(end - s));
+        warn("%.*s", (int)(stop - s), s);
+        s = stop + 1;
     }
-    if (o->max_length && (size_t)o->max_length < z->limit)
-        z->limit = (size_t)o->max_length;
-    if (!o->no_special && z->limit < template_specials(&z->tokenizer, 0))
-        die_usage("option --max-length: %zu leaves no room beside %zu special tokens", z->limit,
-                  template_specials(&z->tokenizer, 0));
-    z->wide = z->vocab > 65536;
-    z->bpe = bpe_new(&z->tokenizer);
-    z->encoder = encoder_new(z->bpe);
-    mem_free(path);
+    c->prompts += j->prompts;
+    c->cut += j->cut;
+    c->skipped += j->skipped;
+    c->specials += j->specials;
+    progress("%" PRId64 " prompts, %.0f a second", c->prompts, (double)c->prompts / seconds);
+    if (c->plan.o->progress)
+        progress_note(1, "%" PRId64 " prompts, %.0f a second", c->prompts,
+                      (double)c->prompts / seconds);
 }
 
+/* What the job met that ends it all; what came before is written. */
 static void
-open_labels(struct tokenize *z)
+end_of_it(const struct job *j)
 {
-    static const enum task of_problem[] = { TASK_AUTO, TASK_SINGLE, TASK_MULTI, TASK_REGRESSION };
-    const struct config *c = &z->config;
-    if (z->o->labels)
-        labels_parse(&z->labels, z->o->labels);
-    else if (z->has_config && c->label) {
-        z->labels.name = mem_array((size_t)c->labels + 1, sizeof *z->labels.name);
-        for (; z->labels.n < c->labels; z->labels.n++)
-            z->labels.name[z->labels.n] = mem_strdup(c->label[z->labels.n]);
-    }
-    z->labels.task = (enum task)z->o->task;
-    if (z->labels.task == TASK_AUTO && z->has_config && !z->o->labels)
-        z->labels.task = c->problem != PROBLEM_AUTO ? of_problem[c->problem] : c->labels == 1 ? TASK_REGRESSION : TASK_AUTO;
-    z->hot = mem_zalloc((size_t)z->labels.n + 1, sizeof *z->hot);
-}
-
-static void
-open_keeps(struct tokenize *z)
-{
-    for (const char *p = z->o->keep; p && *p; p += *p == ',') {
-        const size_t n = strcspn(p, ",");
-        if (z->keeps == KEEPS || !n || n > sizeof z->keep[0].name - 8)
-            die_usage("option --keep: too many, empty or too long field names in '%s'", z->o->keep);
-        snprintf(z->keep[z->keeps].name, sizeof z->keep[0].name, "keep.%.*s", (int)n, p);
-        for (int k = 0; k < z->keeps; k++)
-            if (!strcmp(z->keep[k].name, z->keep[z->keeps].name))
-                die_usage("option --keep: '%.*s' is there twice", (int)n, p);
-        z->keeps++;
-        p += n;
-    }
-}
-
-/* The special tokens and their ids, so that a stream can be read without the model. */
-static void
-put_specials(struct image *head, const struct tokenizer *t)
-{
-    struct buf b = { 0 };
-    const char *comma = "{";
-    for (int i = 0; i < t->addeds; i++)
-        if (t->added[i].special) {
-            buf_add(&b, comma, 1);
-            jsonout_string(&b, t->added[i].content.s, t->added[i].content.n);
-            buf_printf(&b, ":%d", t->added[i].id);
-            comma = ",";
-        }
-    buf_add(&b, b.n ? "}" : "{}", b.n ? 2 : 3);
-    image_meta(head, "specials", b.p);
-    mem_free(b.p);
-}
-
-static void
-open_stream(struct tokenize *z, const char *path)
-{
-    struct buf options = { 0 };
-    if (z->o->no_special)
-        buf_printf(&options, "--no-special ");
-    if (z->o->max_length)
-        buf_printf(&options, "--max-length %d ", z->o->max_length);
-    buf_add(&options, "", 1);
-    if (options.n > 1)
-        options.p[options.n - 2] = 0;
-    z->out = stream_create(path, "tokens", NULL, argv0, options.p, 0);
-    struct image *head = stream_header(z->out);
-    image_metaf(head, "tokenizer", "%016" PRIx64, z->tokenizer.fingerprint);
-    image_metaf(head, "vocab", "%d", z->vocab);
-    if (z->limit != SIZE_MAX)
-        image_metaf(head, "max_length", "%zu", z->limit);
-    put_specials(head, &z->tokenizer);
-    if (z->labels.n)
-        stream_labels_set(head, z->labels.name, z->labels.n);
-    mem_free(options.p);
-}
-
-/* ---- the record ------------------------------------------------------------------------ */
-static void
-put_labels(struct tokenize *z)
-{
-    if (!z->labelled)
+    if (!j->why[0])
         return;
-    if (z->labels.task == TASK_MULTI)
-        image_2d(&z->image, "labels", F32, z->n, z->labels.n, z->label.p);
-    else
-        image_1d(&z->image, "labels", z->labels.task == TASK_REGRESSION ? F32 : I32, z->n, z->label.p);
+    if (j->chunk.kind == CHUNK_ABSENT)
+        source_close(source_open(j->why, 0)); /* says itself why it cannot be opened */
+    die_data("%s", j->why);
 }
 
+/* Gives back what the job made: numbers its records in turn, writes them in turn. */
 static void
-flush(struct tokenize *z)
+give(struct crew *c, struct job *j, int64_t mine)
 {
-    if (!z->n)
-        return;
-    if (!z->prompts && z->labels.task == TASK_AUTO)
-        z->labels.task = TASK_SINGLE; /* the head is about to be written: it is settled */
-    if (!z->prompts)
-        image_meta(stream_header(z->out), "task", task_name(z->labels.task));
-    image_reset(&z->image);
-    image_1d(&z->image, "input_ids", z->wide ? I32 : U16, (int64_t)z->tokens, z->id.p ? z->id.p : "");
-    image_1d(&z->image, "cu_seqlens", I32, z->n + 1, z->cu.p);
-    image_1d(&z->image, "row", I64, z->n, z->row.p);
-    put_labels(z);
-    if (z->any_truncated)
-        image_1d(&z->image, "truncated", U8, z->n, z->truncated.p);
-    for (int k = 0; k < z->keeps; k++) {
-        struct kept *f = &z->keep[k];
-        char name[160];
-        snprintf(name, sizeof name, "%s.offsets", f->name);
-        image_1d(&z->image, f->name, U8, (int64_t)f->bytes.n, f->bytes.p ? f->bytes.p : "");
-        image_1d(&z->image, name, I32, z->n + 1, f->offsets.p);
-        f->bytes.n = f->offsets.n = 0;
+    await(c, &c->staged, mine);
+    for (int i = 0; i < j->full; i++) {
+        struct rows *r = j->rows[i];
+        rows_image(r, &c->plan, c->plan.labels.task);
+        stream_stage(c->out, &r->image, r->n, (int64_t)r->tokens, &r->frame);
     }
-    stream_put(z->out, &z->image, z->n, (int64_t)z->tokens);
-    z->prompts += z->n;
-    z->n = z->labelled = z->any_truncated = 0;
-    z->tokens = z->id.n = z->cu.n = z->row.n = z->label.n = z->truncated.n = 0;
+    if (!j->why[0]) /* else nobody numbers a record after the last one written */
+        pass(c, &c->staged);
+    for (int i = 0; i < j->full; i++)
+        stream_compress(c->out, &j->rows[i]->image, &j->rows[i]->frame);
+    await(c, &c->written, mine);
+    for (int i = 0; i < j->full; i++)
+        stream_write(c->out, &j->rows[i]->frame);
+    if (j->text.n)
+        sink_write(c->sink, j->text.p, j->text.n);
+    say(c, j);
+    end_of_it(j);
+    pass(c, &c->written);
+    job_forget(j);
 }
 
-static void
-add_label(struct tokenize *z, int given, int id, float value)
+struct worker { struct crew *crew; struct job job; pthread_t thread; };
+
+static void *
+work(void *arg)
 {
-    if (z->labels.task == TASK_MULTI)
-        buf_add(&z->label, z->hot, (size_t)z->labels.n * sizeof *z->hot);
-    else if (z->labels.task == TASK_REGRESSION)
-        buf_add(&z->label, &value, sizeof value);
-    else {
-        const int32_t class = given ? id : LABEL_NONE;
-        buf_add(&z->label, &class, sizeof class);
+    struct worker *w = arg;
+    int64_t mine;
+
+    while (take(w->crew, &w->job, &mine)) {
+        job_run(&w->job);
+        give(w->crew, &w->job, mine);
     }
-    z->labelled |= given;
-}
-
-static void
-add_ids(struct tokenize *z, const struct ids *ids)
-{
-    if (z->wide)
-        buf_add(&z->id, ids->p, ids->n * sizeof *ids->p);
-    else
-        for (size_t i = 0; i < ids->n; i++) {
-            const uint16_t id = (uint16_t)ids->p[i];
-            buf_add(&z->id, &id, sizeof id);
-        }
-    z->tokens += ids->n;
-}
-
-static void
-add_keeps(struct tokenize *z, const struct line *line)
-{
-    struct json_value v;
-    for (int k = 0; k < z->keeps; k++) {
-        struct kept *f = &z->keep[k];
-        if (line->object && json_get(line->value, f->name + 5, &v))
-            json_text(v, &f->bytes);
-        const int32_t end = (int32_t)f->bytes.n;
-        buf_add(&f->offsets, &end, sizeof end);
-    }
-}
-
-/* Starts a record when there is none: the leading zeros of offsets. */
-static void
-begin(struct tokenize *z)
-{
-    const int32_t zero = 0;
-    if (z->n)
-        return;
-    buf_add(&z->cu, &zero, sizeof zero);
-    for (int k = 0; k < z->keeps; k++)
-        buf_add(&z->keep[k].offsets, &zero, sizeof zero);
-}
-
-/* One prompt.  NULL, or what is wrong with the line. */
-static const char *
-add(struct tokenize *z, const struct line *line)
-{
-    const struct tokenizer *t = &z->tokenizer;
-    const size_t extra = z->o->no_special ? 0 : template_specials(t, 0);
-    const size_t most = z->limit == SIZE_MAX ? SIZE_MAX : z->limit - extra;
-    int given = 0, id = 0;
-    float value = 0;
-    const char *why;
-    if (line->n > TEXT_MAX)
-        return "text longer than 4 MiB";
-    if (line->labelled && (why = label_read(&z->labels, line->label, &given, &id, &value, z->hot, z->why)))
-        return why;
-    /* only classes have a value that means "none": sets and numbers are all there or none is */
-    if (z->labels.task != TASK_SINGLE && z->n && given != z->labelled)
-        return given ? "a label, but the lines before have none" : "no label, but the lines before have one";
-    z->ids.n = z->whole.n = 0;
-    encode_text(z->encoder, line->text, line->n, most, &z->ids);
-    const unsigned char cut = z->ids.n > most;
-    template_add(t, !z->o->no_special, z->ids.p, cut ? most : z->ids.n, NULL, 0, &z->whole);
-    if (z->n && z->tokens + z->whole.n > RECORD_TOKENS)
-        flush(z);
-    begin(z);
-    add_ids(z, &z->whole);
-    const int32_t end = (int32_t)z->tokens;
-    buf_add(&z->cu, &end, sizeof end);
-    buf_add(&z->row, &line->row, sizeof line->row);
-    buf_add(&z->truncated, &cut, 1);
-    z->any_truncated |= cut;
-    z->cut += cut;
-    add_label(z, given, id, value);
-    add_keeps(z, line);
-    if (++z->n == (z->o->flush_every ? z->o->flush_every : RECORD_SEQUENCES))
-        flush(z);
     return NULL;
 }
 
-static void
-close_all(struct tokenize *z)
+static int
+threads_of(const struct tokenize_options *o)
 {
-    for (int k = 0; k < z->keeps; k++) {
-        mem_free(z->keep[k].bytes.p);
-        mem_free(z->keep[k].offsets.p);
+    const char *text = getenv("OMP_NUM_THREADS");
+    cpu_set_t set;
+    int n = o->threads;
+
+    if (o->flush_every)
+        return 1;
+    if (!n && text)
+        n = atoi(text);
+    if (n < 1)
+        n = sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+    return n < THREADS_MAX ? n : THREADS_MAX;
+}
+
+/*
+ * The first chunk, alone: it settles what labels are, which the head of the stream says, and
+ * a small input never starts a thread.  0: there is none.
+ */
+static int
+first(struct crew *c, struct worker *w, const char *path)
+{
+    struct plan *p = &c->plan;
+    char *options = plan_options(p);
+    int64_t mine;
+    const int got = take(c, &w->job, &mine);
+
+    if (p->o->count)
+        c->sink = sink_open(path);
+    else
+        c->out = stream_create(path, "tokens", NULL, argv0, options, 0);
+    mem_free(options);
+    if (got)
+        job_run(&w->job);
+    p->labels.task = w->job.labels.task == TASK_AUTO ? TASK_SINGLE : w->job.labels.task;
+    w->job.labels.task = p->labels.task;
+    if (c->out)
+        plan_head(p, stream_header(c->out));
+    if (got)
+        give(c, &w->job, mine);
+    return got;
+}
+
+static void
+run(struct crew *c, const char *path)
+{
+    const int threads = threads_of(c->plan.o);
+    struct worker *w = mem_zalloc((size_t)threads, sizeof *w);
+    int n = 1;
+
+    w[0].crew = c;
+    job_init(&w[0].job, &c->plan);
+    if (first(c, &w[0], path)) {
+        for (; n < threads; n++) {
+            w[n].crew = c;
+            job_init(&w[n].job, &c->plan);
+            if ((errno = pthread_create(&w[n].thread, NULL, work, &w[n]))) {
+                job_free(&w[n].job);
+                break;
+            }
+        }
+        work(&w[0]);
+        for (int i = 1; i < n; i++)
+            pthread_join(w[i].thread, NULL);
     }
-    mem_free(z->id.p);
-    mem_free(z->cu.p);
-    mem_free(z->row.p);
-    mem_free(z->label.p);
-    mem_free(z->truncated.p);
-    mem_free(z->hot);
-    mem_free(z->ids.p);
-    mem_free(z->whole.p);
-    image_free(&z->image);
-    labels_free(&z->labels);
-    encoder_free(z->encoder);
-    bpe_free(z->bpe);
-    tokenizer_free(&z->tokenizer);
-    if (z->has_config)
-        config_free(&z->config);
-    mem_free(z);
+    job_finish(&w[0].job); /* what --flush-every left */
+    if (w[0].job.full)
+        give(c, &w[0].job, c->written);
+    for (int i = 0; i < n; i++)
+        job_free(&w[i].job);
+    mem_free(w);
+}
+
+static void
+summary(const struct crew *c, int64_t rows)
+{
+    const struct plan *p = &c->plan;
+
+    progress_clear();
+    if (c->skipped)
+        warn("%" PRId64 " of %" PRId64 " lines skipped", c->skipped, rows);
+    if (c->cut)
+        warn("%" PRId64 " of %" PRId64 " prompts cut at %zu tokens", c->cut, c->prompts, p->limit);
+    if (c->specials)
+        warn("%" PRId64 " special tokens were typed in prompts and %s", c->specials,
+             p->o->special == SPECIAL_LITERAL ? "taken as text"
+                                              : "taken as such (see --special)");
 }
 
 void
 tokenize_run(const struct tokenize_options *o, int n, char *const *files, const char *path)
 {
-    struct tokenize *z = mem_zalloc(1, sizeof *z);
-    struct lines in;
-    struct line line;
-    const char *why;
-    z->o = o;
-    open_model(z);
-    open_labels(z);
-    open_keeps(z);
-    image_init(&z->image);
-    lines_open(&in, o, n, files);
-    open_stream(z, path);
-    for (int got; (got = lines_next(&in, &line, &why)) != 0;) {
-        if (got > 0)
-            why = add(z, &line);
-        if (!why)
-            continue;
-        if (o->on_error == ON_ERROR_FAIL || got == -2)
-            die_data("%s:%" PRId64 ": %s", lines_name(&in), in.lineno, why);
-        warn("%s:%" PRId64 ": %s (skipped)", lines_name(&in), in.lineno, why);
-        z->skipped++;
-    }
-    flush(z);
-    if (z->skipped)
-        warn("%" PRId64 " of %" PRId64 " lines skipped", z->skipped, in.rows);
-    if (z->cut)
-        warn("%" PRId64 " of %" PRId64 " prompts cut at %zu tokens", z->cut, z->prompts, z->limit);
-    stream_end(z->out, in.rows);
-    lines_close(&in);
-    close_all(z);
+    struct crew c = { .reading = PTHREAD_MUTEX_INITIALIZER, .turns = PTHREAD_MUTEX_INITIALIZER,
+                      .turn = PTHREAD_COND_INITIALIZER, .began = progress_clock() };
+    int64_t rows;
+
+    plan_open(&c.plan, o);
+    c.chunks = chunks_open(n, files, o->nul ? 0 : '\n', o->flush_every > 0);
+    run(&c, path);
+    rows = chunks_rows(c.chunks);
+    summary(&c, rows);
+    if (c.out)
+        stream_end(c.out, rows);
+    else
+        sink_commit(c.sink);
+    chunks_close(c.chunks);
+    plan_close(&c.plan);
 }

@@ -1,0 +1,38 @@
+#ifndef BPE_ROWS_H
+#define BPE_ROWS_H
+/*
+ * rows - a tokens record while it is being filled.
+ */
+#include "common/base/mem.h"
+#include "common/bpe/plan.h"
+#include "formats/stream.h"
+enum { ROWS_MAX = 1024, ROWS_TOKENS = 65536 };
+struct kept { struct buf bytes, offsets; };
+/* Ids in either width: exactly one of the pointers is set when n > 0. */
+struct slice { const uint16_t *narrow; const int *wide; size_t n; };
+struct rows {
+    struct buf id, cu, row, label, truncated, window, spans;
+    struct kept keep[PLAN_KEEPS];
+    int n, labelled, any_truncated;
+    size_t tokens;
+    struct image image;
+    struct frame frame;
+};
+struct row { /* what goes with one sequence */
+    int64_t row;
+    int given, label;         /* a class */
+    float value;              /* a number */
+    const float *hot;         /* or a set */
+    int truncated, window;
+    const char *kept;         /* the kept fields' bytes, */
+    const size_t *kept_end;   /* where each ends, [plan->keeps] */
+};
+/* Adds a sequence: the ids of a, and of b unless NULL, as the template has them; spans:
+ * [a->n + b->n] pairs of from and to, or NULL. */
+void rows_add(struct rows *r, const struct plan *plan, enum task task, const struct row *row,
+              const struct slice *a, const struct slice *b, const int32_t *spans);
+/* The record's tensors; they stay in r until rows_reset. */
+void rows_image(struct rows *r, const struct plan *plan, enum task task);
+void rows_reset(struct rows *r, const struct plan *plan);
+void rows_free(struct rows *r);
+#endif

@@ -1,0 +1,140 @@
+#include "common/bpe/sequence.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "common/bpe/prompt.h"
+#include "common/bpe/template.h"
+
+/* The record to add to: one that is full makes room for another. */
+static struct rows *
+open_rows(struct job *j, size_t tokens)
+{
+    const int flush = j->plan->o->flush_every, most = flush ? flush : ROWS_MAX;
+
+    if (j->full < j->made) {
+        struct rows *r = j->rows[j->full];
+        if (!r->n || (r->n < most && r->tokens + tokens <= ROWS_TOKENS))
+            return r;
+        j->full++;
+    }
+    if (j->full == j->made) {
+        j->rows = mem_realloc(j->rows, (size_t)j->made + 1, sizeof *j->rows);
+        j->rows[j->made++] = mem_zalloc(1, sizeof **j->rows);
+    }
+    return j->rows[j->full];
+}
+
+/* A record that has as many sequences as were asked for goes out at once. */
+static void
+close_rows(struct job *j)
+{
+    const int flush = j->plan->o->flush_every;
+
+    if (flush && j->rows[j->full]->n >= flush)
+        j->full++;
+}
+
+static struct slice
+part(const struct slice *s, size_t from, size_t n)
+{
+    return (struct slice){ s->narrow ? s->narrow + from : NULL, s->wide ? s->wide + from : NULL,
+                           n };
+}
+
+static const char *
+put(struct job *j, const struct row *row, const struct slice *a, const struct slice *b,
+    const int32_t *spans)
+{
+    const size_t tokens = a->n + (b ? b->n : 0) + j->plan->specials;
+    struct rows *r = open_rows(j, tokens);
+
+    /* only classes have a value that means "none": sets and numbers are all there or none is */
+    if (j->labels.task != TASK_SINGLE && r->n && row->given != r->labelled)
+        return row->given ? "a label, but the lines before have none"
+                          : "no label, but the lines before have one";
+    rows_add(r, j->plan, j->labels.task, row, a, b, spans);
+    close_rows(j);
+    return NULL;
+}
+
+/*
+ * Windows as the reference's overflowing tokens: each takes as many tokens as fit and begins
+ * with the last `stride` ones of the window before.
+ */
+static const char *
+put_windows(struct job *j, struct row *row, const struct slice *a, const int32_t *spans)
+{
+    const size_t size = j->plan->limit - j->plan->specials;
+    const size_t step = size - (size_t)j->plan->o->stride;
+
+    for (size_t from = 0; ; from += step, row->window++) {
+        const size_t n = a->n - from < size ? a->n - from : size;
+        const struct slice w = part(a, from, n);
+        const char *why = put(j, row, &w, NULL, spans ? spans + 2 * from : NULL);
+        if (why || from + n == a->n)
+            return why;
+    }
+}
+
+static void
+put_count(struct job *j, const struct row *row, size_t tokens)
+{
+    if (j->plan->has_id)
+        buf_add(&j->text, row->kept, row->kept_end[0]);
+    buf_printf(&j->text, "%s%zu\n", j->plan->has_id ? "\t" : "", tokens);
+}
+
+/* Spans of what is left of both sides, one after the other; NULL when none are wanted. */
+static const int32_t *
+cut_spans(struct job *j, const struct slice *from, const struct slice *left, const size_t *skip)
+{
+    int32_t *all = (int32_t *)(void *)j->spans.p;
+
+    if (!j->encoder)
+        return NULL;
+    memmove(all, all + 2 * skip[0], 2 * left[0].n * sizeof *all);
+    memmove(all + 2 * left[0].n, all + 2 * (from[0].n + skip[1]), 2 * left[1].n * sizeof *all);
+    return all;
+}
+
+const char *
+sequence_add(struct job *j, struct row *row, const struct slice *a, const struct slice *b)
+{
+    const struct plan *p = j->plan;
+    const int left = p->o->truncate == TRUNCATE_LEFT;
+    const size_t most = p->limit == SIZE_MAX ? SIZE_MAX : p->limit - p->specials;
+    const size_t all = a->n + (b ? b->n : 0);
+    size_t na = a->n, nb = b ? b->n : 0;
+
+    j->prompts++;
+    if (p->o->count) {
+        put_count(j, row, all + p->specials);
+        return NULL;
+    }
+    if (p->o->window)
+        return put_windows(j, row, a, (const int32_t *)(const void *)j->spans.p);
+    row->truncated = all > most;
+    if (row->truncated && p->o->truncate == TRUNCATE_ERROR) {
+        j->prompts--;
+        snprintf(j->note, sizeof j->note, "%zu tokens, over the limit of %zu",
+                 all + p->specials, p->limit);
+        return j->note;
+    }
+    template_truncate(TRUNCATE_LONGEST_FIRST, most, &na, b ? &nb : NULL);
+    const size_t skip[2] = { left ? a->n - na : 0, left && b ? b->n - nb : 0 };
+    const struct slice whole[2] = { *a, b ? *b : (struct slice){ 0 } };
+    const struct slice kept[2] = { part(&whole[0], skip[0], na), part(&whole[1], skip[1], nb) };
+    j->cut += row->truncated;
+    return put(j, row, &kept[0], b ? &kept[1] : NULL, cut_spans(j, whole, kept, skip));
+}
+
+void
+sequence_spans(struct job *j, const struct prompt *p)
+{
+    j->spans.n = 0;
+    buf_room(&j->spans, 16);
+    encode_spans(j->encoder, p->text, p->n, j->plan->o->offsets == OFFSETS_CHARS, &j->spans);
+    if (p->pair)
+        encode_spans(j->encoder, p->pair, p->pair_n, j->plan->o->offsets == OFFSETS_CHARS,
+                     &j->spans);
+}
