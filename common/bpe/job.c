@@ -33,10 +33,10 @@ job_free(struct job *j)
     mem_free(j->ends.p);
     mem_free(j->hot);
     for (int i = 0; i < j->made; i++) {
-        rows_free(j->rows[i]);
-        mem_free(j->rows[i]);
+        draft_free(j->drafts[i]);
+        mem_free(j->drafts[i]);
     }
-    mem_free(j->rows);
+    mem_free(j->drafts);
     mem_free(j->ids.p);
     mem_free(j->spans.p);
     mem_free(j->text.p);
@@ -192,7 +192,7 @@ job_run(struct job *j)
 void
 job_finish(struct job *j)
 {
-    if (j->full < j->made && j->rows[j->full]->n)
+    if (j->full < j->made && j->drafts[j->full]->n)
         j->full++;
 }
 
@@ -200,11 +200,11 @@ void
 job_forget(struct job *j)
 {
     for (int i = 0; i < j->full; i++)
-        rows_reset(j->rows[i], j->plan);
+        draft_reset(j->drafts[i], j->plan);
     if (j->full && j->full < j->made) { /* the one being filled comes to the front */
-        struct rows *open = j->rows[j->full];
-        j->rows[j->full] = j->rows[0];
-        j->rows[0] = open;
+        struct draft *open = j->drafts[j->full];
+        j->drafts[j->full] = j->drafts[0];
+        j->drafts[0] = open;
     }
     j->full = 0;
     j->text.n = j->log.n = 0;

@@ -6,7 +6,7 @@
  */
 #include "common/bpe/batch.h"
 #include "common/bpe/chunk.h"
-#include "common/bpe/rows.h"
+#include "common/bpe/draft.h"
 #include "formats/json.h"
 struct waiting { /* a prompt whose text is in the batch */
     struct row row;
@@ -25,7 +25,7 @@ struct job {
     size_t waits, wait_cap;
     struct buf hots, kept, ends;
     float *hot;
-    struct rows **rows;      /* records; the first `full` are ready */
+    struct draft **drafts;     /* records; the first `full` are ready */
     int full, made;
     struct ids ids;          /* and spans, of the prompt at hand */
     struct buf spans;

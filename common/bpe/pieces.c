@@ -2,7 +2,6 @@
 #include "common/bpe/pieces.h"
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <xxhash.h>
 #include "common/base/mem.h"
 #include "common/bpe/scan.h"
 
@@ -142,6 +141,22 @@ pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key
     return ids;
 }
 
+static uint32_t
+hash_of(const unsigned char *s, size_t n)
+{
+    uint64_t h = n, word;
+
+    for (; n >= sizeof word; s += sizeof word, n -= sizeof word) {
+        memcpy(&word, s, sizeof word);
+        h = (h ^ word) * 0x9E3779B97F4A7C15u;
+        h ^= h >> 32;
+    }
+    word = 0;
+    memcpy(&word, s, n);
+    h = (h ^ word) * 0x9E3779B97F4A7C15u;
+    return (uint32_t)(h >> 32);
+}
+
 /* The long piece's entry, or the empty one where it would go. */
 static struct piece_long *
 big_place(struct pieces *c, const unsigned char *s, size_t n, uint32_t hash)
@@ -192,7 +207,7 @@ pieces_long(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out)
         return merged(c, s, n, out);
     if (!c->big)
         big_empty(c);
-    hash = (uint32_t)XXH3_64bits(s, n);
+    hash = hash_of(s, n);
     e = big_place(c, s, n, hash);
     if (e->n) {
         memcpy(out, c->ids.p + e->id_at, e->ids * sizeof *out);

@@ -6,31 +6,31 @@
 #include "common/bpe/template.h"
 
 /* The record to add to: one that is full makes room for another. */
-static struct rows *
-open_rows(struct job *j, size_t tokens)
+static struct draft *
+open_draft(struct job *j, size_t tokens)
 {
-    const int flush = j->plan->o->flush_every, most = flush ? flush : ROWS_MAX;
+    const int flush = j->plan->o->flush_every, most = flush ? flush : DRAFT_SEQUENCES;
 
     if (j->full < j->made) {
-        struct rows *r = j->rows[j->full];
-        if (!r->n || (r->n < most && r->tokens + tokens <= ROWS_TOKENS))
+        struct draft *r = j->drafts[j->full];
+        if (!r->n || (r->n < most && r->tokens + tokens <= DRAFT_TOKENS))
             return r;
         j->full++;
     }
     if (j->full == j->made) {
-        j->rows = mem_realloc(j->rows, (size_t)j->made + 1, sizeof *j->rows);
-        j->rows[j->made++] = mem_zalloc(1, sizeof **j->rows);
+        j->drafts = mem_realloc(j->drafts, (size_t)j->made + 1, sizeof *j->drafts);
+        j->drafts[j->made++] = mem_zalloc(1, sizeof **j->drafts);
     }
-    return j->rows[j->full];
+    return j->drafts[j->full];
 }
 
 /* A record that has as many sequences as were asked for goes out at once. */
 static void
-close_rows(struct job *j)
+close_draft(struct job *j)
 {
     const int flush = j->plan->o->flush_every;
 
-    if (flush && j->rows[j->full]->n >= flush)
+    if (flush && j->drafts[j->full]->n >= flush)
         j->full++;
 }
 
@@ -46,14 +46,14 @@ put(struct job *j, const struct row *row, const struct slice *a, const struct sl
     const int32_t *spans)
 {
     const size_t tokens = a->n + (b ? b->n : 0) + j->plan->specials;
-    struct rows *r = open_rows(j, tokens);
+    struct draft *r = open_draft(j, tokens);
 
     /* only classes have a value that means "none": sets and numbers are all there or none is */
     if (j->labels.task != TASK_SINGLE && r->n && row->given != r->labelled)
         return row->given ? "a label, but the lines before have none"
                           : "no label, but the lines before have one";
-    rows_add(r, j->plan, j->labels.task, row, a, b, spans);
-    close_rows(j);
+    draft_add(r, j->plan, j->labels.task, row, a, b, spans);
+    close_draft(j);
     return NULL;
 }
 

@@ -98,17 +98,17 @@ give(struct crew *c, struct job *j, int64_t mine)
 {
     await(c, &c->staged, mine);
     for (int i = 0; i < j->full; i++) {
-        struct rows *r = j->rows[i];
-        rows_image(r, &c->plan, c->plan.labels.task);
+        struct draft *r = j->drafts[i];
+        draft_image(r, &c->plan, c->plan.labels.task);
         stream_stage(c->out, &r->image, r->n, (int64_t)r->tokens, &r->frame);
     }
     if (!j->why[0]) /* else nobody numbers a record after the last one written */
         pass(c, &c->staged);
     for (int i = 0; i < j->full; i++)
-        stream_compress(c->out, &j->rows[i]->image, &j->rows[i]->frame);
+        stream_compress(c->out, &j->drafts[i]->image, &j->drafts[i]->frame);
     await(c, &c->written, mine);
     for (int i = 0; i < j->full; i++)
-        stream_write(c->out, &j->rows[i]->frame);
+        stream_write(c->out, &j->drafts[i]->frame);
     if (j->text.n)
         sink_write(c->sink, j->text.p, j->text.n);
     say(c, j);

@@ -1,16 +1,16 @@
-#ifndef BPE_ROWS_H
-#define BPE_ROWS_H
+#ifndef BPE_DRAFT_H
+#define BPE_DRAFT_H
 /*
- * rows - a tokens record while it is being filled.
+ * draft - a tokens record while it is being filled.
  */
 #include "common/base/mem.h"
 #include "common/bpe/plan.h"
 #include "formats/stream.h"
-enum { ROWS_MAX = 1024, ROWS_TOKENS = 65536 };
+enum { DRAFT_SEQUENCES = 1024, DRAFT_TOKENS = 65536 };
 struct kept { struct buf bytes, offsets; };
 /* Ids in either width: exactly one of the pointers is set when n > 0. */
 struct slice { const uint16_t *narrow; const int *wide; size_t n; };
-struct rows {
+struct draft {
     struct buf id, cu, row, label, truncated, window, spans;
     struct kept keep[PLAN_KEEPS];
     int n, labelled, any_truncated;
@@ -29,10 +29,10 @@ struct row { /* what goes with one sequence */
 };
 /* Adds a sequence: the ids of a, and of b unless NULL, as the template has them; spans:
  * [a->n + b->n] pairs of from and to, or NULL. */
-void rows_add(struct rows *r, const struct plan *plan, enum task task, const struct row *row,
+void draft_add(struct draft *r, const struct plan *plan, enum task task, const struct row *row,
               const struct slice *a, const struct slice *b, const int32_t *spans);
-/* The record's tensors; they stay in r until rows_reset. */
-void rows_image(struct rows *r, const struct plan *plan, enum task task);
-void rows_reset(struct rows *r, const struct plan *plan);
-void rows_free(struct rows *r);
+/* The record's tensors; they stay in r until draft_reset. */
+void draft_image(struct draft *r, const struct plan *plan, enum task task);
+void draft_reset(struct draft *r, const struct plan *plan);
+void draft_free(struct draft *r);
 #endif

@@ -1,11 +1,11 @@
-#include "common/bpe/rows.h"
+#include "common/bpe/draft.h"
 #include <stdio.h>
 #include <string.h>
 #include "formats/tokenizer.h"
 
 /* Starts a record when there is none: the leading zeros of offsets. */
 static void
-begin(struct rows *r, const struct plan *plan)
+begin(struct draft *r, const struct plan *plan)
 {
     const int32_t zero = 0;
 
@@ -17,7 +17,7 @@ begin(struct rows *r, const struct plan *plan)
 }
 
 static void
-put_narrow(struct rows *r, const struct slice *s)
+put_narrow(struct draft *r, const struct slice *s)
 {
     uint16_t *to = buf_room(&r->id, s->n * sizeof *to);
 
@@ -30,7 +30,7 @@ put_narrow(struct rows *r, const struct slice *s)
 }
 
 static void
-put_wide(struct rows *r, const struct slice *s)
+put_wide(struct draft *r, const struct slice *s)
 {
     int32_t *to = buf_room(&r->id, s->n * sizeof *to);
 
@@ -40,7 +40,7 @@ put_wide(struct rows *r, const struct slice *s)
 }
 
 static void
-put_ids(struct rows *r, int wide, const struct slice *s)
+put_ids(struct draft *r, int wide, const struct slice *s)
 {
     if (s->n && wide)
         put_wide(r, s);
@@ -51,7 +51,7 @@ put_ids(struct rows *r, int wide, const struct slice *s)
 
 /* The sequence as the template lays it out; a special token's span is empty, at 0. */
 static void
-put_sequence(struct rows *r, const struct plan *plan, const struct slice *a,
+put_sequence(struct draft *r, const struct plan *plan, const struct slice *a,
              const struct slice *b, const int32_t *spans)
 {
     const struct tokenizer *t = &plan->tokenizer;
@@ -73,7 +73,7 @@ put_sequence(struct rows *r, const struct plan *plan, const struct slice *a,
 }
 
 static void
-put_label(struct rows *r, const struct plan *plan, enum task task, const struct row *row)
+put_label(struct draft *r, const struct plan *plan, enum task task, const struct row *row)
 {
     const int32_t class = row->given ? row->label : LABEL_NONE;
 
@@ -87,7 +87,7 @@ put_label(struct rows *r, const struct plan *plan, enum task task, const struct 
 }
 
 void
-rows_add(struct rows *r, const struct plan *plan, enum task task, const struct row *row,
+draft_add(struct draft *r, const struct plan *plan, enum task task, const struct row *row,
          const struct slice *a, const struct slice *b, const int32_t *spans)
 {
     const unsigned char cut = (unsigned char)row->truncated;
@@ -120,7 +120,7 @@ data(const struct buf *b)
 }
 
 void
-rows_image(struct rows *r, const struct plan *plan, enum task task)
+draft_image(struct draft *r, const struct plan *plan, enum task task)
 {
     struct image *i = &r->image;
     const int64_t tokens = (int64_t)r->tokens;
@@ -149,7 +149,7 @@ rows_image(struct rows *r, const struct plan *plan, enum task task)
 }
 
 void
-rows_reset(struct rows *r, const struct plan *plan)
+draft_reset(struct draft *r, const struct plan *plan)
 {
     r->n = r->labelled = r->any_truncated = 0;
     r->tokens = r->id.n = r->cu.n = r->row.n = r->label.n = r->truncated.n = 0;
@@ -159,7 +159,7 @@ rows_reset(struct rows *r, const struct plan *plan)
 }
 
 void
-rows_free(struct rows *r)
+draft_free(struct draft *r)
 {
     struct buf *all[] = { &r->id, &r->cu, &r->row, &r->label, &r->truncated, &r->window,
                           &r->spans };
