@@ -200,6 +200,7 @@ use_all(const struct uses *u)
         "e\xCC\x81 \xE2\x84\xAB \xF0\x9F\x98\x80",
         "ababcabcabababccbabcabcabcbabcbabcbabcbacbabcbabababababcccccaaaaabbbbb",
         "    aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa  bbbb",
+        "a   x     ab      b       \xC2\xA0| |\t\t\n x",
     };
 
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
