@@ -1,10 +1,11 @@
 /*
  * tokenizer - `tokenizer MODEL THREADS PASSES OUT FILE...`: how fast the library encodes.
  *
- * Reads the prompts of JSON lines, then encodes all of them PASSES times.  The first pass is
- * cold, with fresh encoders whose making counts; the others are warm.  A thread has one
- * stretch of the prompts; starting it counts.  OUT, unless "-", gets the ids of the last pass
- * as U16 and after them the number of ids of each prompt as U32.  Prints one JSON object.
+ * Reads the prompts of JSON lines, then encodes all of them PASSES times.  The first pass
+ * is cold, with fresh encoders whose making counts; the others are warm.  A thread has one
+ * stretch of the prompts; starting it counts.  OUT, unless "-", gets the ids of the last
+ * pass as U16 and after them the number of ids of each prompt as U32.  Prints one JSON
+ * object.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -18,7 +19,7 @@
 #include "formats/jsonl.h"
 #include "formats/tokenizer.h"
 
-enum { THREADS = 64 };
+enum { THREADS = 64, PASSES = 64 };
 
 struct prompts {
     struct buf text;  /* end to end */
@@ -36,10 +37,10 @@ struct share { /* one thread's prompts and what became of them */
 };
 
 static double
-now(void)
+now(clockid_t clock)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(clock, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -124,18 +125,21 @@ work(void *share)
     return NULL;
 }
 
-static double
-pass(struct share *s, int threads)
+/* Encodes all; seconds, and CPU seconds of all threads. */
+static void
+pass(struct share *s, int threads, double *seconds, double *cpu)
 {
     pthread_t thread[THREADS];
-    const double begin = now();
+    *seconds = now(CLOCK_MONOTONIC);
+    *cpu = now(CLOCK_PROCESS_CPUTIME_ID);
     for (int i = 1; i < threads; i++)
         if (pthread_create(&thread[i], NULL, work, &s[i]))
             die_sys("cannot start a thread");
     encode_share(&s[0]);
     for (int i = 1; i < threads; i++)
         pthread_join(thread[i], NULL);
-    return now() - begin;
+    *seconds = now(CLOCK_MONOTONIC) - *seconds;
+    *cpu = now(CLOCK_PROCESS_CPUTIME_ID) - *cpu;
 }
 
 /* About as many bytes for each thread. */
@@ -167,31 +171,39 @@ put(const struct share *s, int threads, const char *path)
         die_sys("cannot write '%s'", path);
 }
 
+static void
+put_times(const char *name, const double *t, int n)
+{
+    printf(",\"%s\":[", name);
+    for (int i = 0; i < n; i++)
+        printf("%s%.6f", i ? "," : "", t[i]);
+    printf("]");
+}
+
 int
 main(int argc, char **argv)
 {
     struct prompts in = { 0 };
     struct share share[THREADS];
     struct tokenizer t;
+    double seconds[PASSES], cpu[PASSES];
     size_t ids = 0;
     argv0 = "tokenizer";
     if (argc < 6)
         die_usage("MODEL THREADS PASSES OUT FILE...");
     const int threads = atoi(argv[2]), passes = atoi(argv[3]);
-    if (threads < 1 || threads > THREADS || passes < 1)
-        die_usage("from 1 to %d threads, and a pass", THREADS);
+    if (threads < 1 || threads > THREADS || passes < 1 || passes > PASSES)
+        die_usage("from 1 to %d threads and %d passes", THREADS, PASSES);
     buf_add(&in.start, &in.text.n, sizeof in.text.n);
     for (int i = 5; i < argc; i++)
         read_prompts(&in, argv[i]);
-    const double before = peak(), begin = now();
+    const double before = peak(), begin = now(CLOCK_MONOTONIC);
     tokenizer_load(&t, argv[1]);
     struct bpe *bpe = bpe_new(&t);
-    const double load = now() - begin;
+    const double load = now(CLOCK_MONOTONIC) - begin;
     divide(share, threads, bpe, &in);
-    printf("{\"text_mb\":%.6f,\"prompts\":%zu,\"load_s\":%.6f,\"s\":[", (double)in.text.n / 1e6,
-           in.n, load);
     for (int i = 0; i < passes; i++)
-        printf("%s%.6f", i ? "," : "", pass(share, threads));
+        pass(share, threads, &seconds[i], &cpu[i]);
     const double after = peak();
     if (strcmp(argv[4], "-"))
         put(share, threads, argv[4]);
@@ -201,7 +213,12 @@ main(int argc, char **argv)
         mem_free(share[i].ids.p);
         mem_free(share[i].end);
     }
-    printf("],\"ids\":%zu,\"before_mb\":%.1f,\"peak_mb\":%.1f}\n", ids, before, after);
+    printf("{\"text_mb\":%.6f,\"prompts\":%zu,\"load_s\":%.6f,\"ids\":%zu,"
+           "\"before_mb\":%.1f,\"peak_mb\":%.1f",
+           (double)in.text.n / 1e6, in.n, load, ids, before, after);
+    put_times("s", seconds, passes);
+    put_times("cpu_s", cpu, passes);
+    puts("}");
     bpe_free(bpe);
     tokenizer_free(&t);
     mem_free(in.text.p);
