@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#define NDEBUG /* simdjson's own assertions stand in its innermost loops */
 #include <simdjson.h>
 extern "C" {
 #include "common/base/mem.h"
@@ -24,10 +25,28 @@ struct name {
     const char *s;
     uint32_t n;
 };
+
+/* An array or object that is read on demand, without a tape. */
+struct part {
+    simdjson::ondemand::object object;
+    simdjson::ondemand::array array;
+    simdjson::ondemand::object_iterator field;
+    simdjson::ondemand::array_iterator element;
+    const char *from, *to; /* its place in the text, nothing when there is none */
+    size_t members;
+    bool keyed, begun, failed;
+    std::string_view bad; /* the key at which it failed */
+};
+struct large {
+    simdjson::ondemand::parser parser;
+    simdjson::ondemand::document document;
+    part parts[JSON_LARGE];
+};
 } // namespace
 
 struct json {
     simdjson::dom::parser parser;
+    struct large *large = nullptr;
     char *padded = nullptr; /* json_parse's copy */
     size_t cap = 0;
     name *names = nullptr;  /* room for the keys of one object */
@@ -100,44 +119,25 @@ in_number(char c)
     return (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '+' || c == 'e' || c == 'E';
 }
 
-/* Where the first number longer than NUMBER starts, strings skipped; n when none. */
-size_t
-long_number(const char *s, size_t n)
-{
-    bool string = false;
-    for (size_t i = 0, run = 0; i < n; i++) {
-        if (string) {
-            if (s[i] == '\\')
-                i++;
-            else if (s[i] == '"')
-                string = false;
-        } else if (s[i] == '"') {
-            string = true;
-            run = 0;
-        } else if (!in_number(s[i])) {
-            run = 0;
-        } else if (++run > NUMBER) {
-            return i + 1 - run;
-        }
-    }
-    return n;
-}
-
 /*
- * A run of more than NUMBER characters covers one of every NUMBER + 1 positions, so few
- * bytes need a look before the slow scan, which runs at most once.
+ * Where the first number of more than NUMBER characters starts, or n.  The first stage has
+ * found where everything starts that stands outside of strings: only what is that far from
+ * the next start needs a look.
  */
 size_t
-find_long_number(const char *s, size_t n)
+find_long_number(const struct json *j, const char *s, size_t n)
 {
-    for (size_t i = NUMBER; i < n; i += NUMBER + 1) {
-        size_t a = i, b = i;
-        while (a > i - NUMBER && in_number(s[i]) && in_number(s[a - 1]))
-            a--;
-        while (b < n && b - a <= NUMBER && in_number(s[b]))
-            b++;
-        if (b - a > NUMBER)
-            return long_number(s, n);
+    const auto &stage = *j->parser.implementation;
+    const uint32_t *at = stage.structural_indexes.get();
+    for (uint32_t i = 0; i < stage.n_structural_indexes; i++) {
+        const size_t end = i + 1 < stage.n_structural_indexes ? at[i + 1] : n;
+        size_t k = at[i];
+        if (end - k <= NUMBER)
+            continue;
+        while (k < end && in_number(s[k]))
+            k++;
+        if (k - at[i] > NUMBER)
+            return at[i];
     }
     return n;
 }
@@ -246,22 +246,192 @@ room(struct json *j, size_t n)
 const char *
 parse(struct json *j, const char *text, size_t n, struct json_value *root)
 {
-    const size_t bad = find_long_number(text, n);
     j->where = -1;
+    if (!n)
+        return message(simdjson::EMPTY);
+    if (!room(j, n))
+        return "out of memory for JSON";
+    auto &stage = *j->parser.implementation;
+    auto error = stage.stage1((const uint8_t *)text, n, simdjson::stage1_mode::regular);
+    if (error)
+        return message(error);
+    const size_t bad = find_long_number(j, text, n);
     if (bad < n) {
         j->where = (ptrdiff_t)bad;
         return "JSON number longer than 64 characters";
     }
-    if (!room(j, n))
-        return "out of memory for JSON";
-    simdjson::dom::element e;
-    const auto error = j->parser.parse((const uint8_t *)text, n, false).get(e);
-    if (error)
+    if ((error = stage.stage2(j->parser.doc)))
         return message(error);
     *root = value_at(j, 1);
     return check_tape(j);
 }
 
+/* Counts the members of a container just met, which leaves the reader behind it. */
+bool
+measure(simdjson::ondemand::document &doc, simdjson::ondemand::value v, part *p)
+{
+    p->from = v.raw_json_token().data();
+    p->keyed = *p->from == '{';
+    p->members = 0;
+    if (p->keyed) {
+        if (v.get_object().get(p->object))
+            return false;
+        for (auto f : p->object) {
+            if (f.error())
+                return false;
+            p->members++;
+        }
+    } else {
+        if (v.get_array().get(p->array))
+            return false;
+        for (auto e : p->array) {
+            if (e.error())
+                return false;
+            p->members++;
+        }
+    }
+    return !doc.current_location().get(p->to);
+}
+
+/* Finds the large values; false when the text is not what it should be. */
+bool
+find_parts(struct large *l, const char *text, size_t n, const char *object,
+           const char *const key[JSON_LARGE])
+{
+    simdjson::ondemand::object root, in;
+    simdjson::ondemand::value v;
+    std::string_view name;
+    const simdjson::padded_string_view whole(text, n, n + simdjson::SIMDJSON_PADDING);
+    if (l->parser.iterate(whole).get(l->document) || l->document.get_object().get(root))
+        return false;
+    for (auto f : root) {
+        if (f.unescaped_key().get(name))
+            return false;
+        if (name != object)
+            continue;
+        if (f.value().get_object().get(in))
+            return false;
+        for (auto g : in) {
+            if (g.unescaped_key().get(name) || g.value().get(v))
+                return false;
+            const char c = *v.raw_json_token().data();
+            for (int i = 0; i < JSON_LARGE; i++)
+                if (name == key[i] && (c == '{' || c == '[')) {
+                    if (l->parts[i].to || !measure(l->document, v, &l->parts[i]))
+                        return false;
+                    break;
+                }
+        }
+        return true;
+    }
+    return false;
+}
+
+/* The text with its large values empty, in j->padded; returns its length. */
+size_t
+skeleton(struct json *j, const char *text, size_t n)
+{
+    const part *a = &j->large->parts[0], *b = &j->large->parts[1];
+    char *out = j->padded;
+    if (b->from < a->from)
+        std::swap(a, b);
+    for (const part *p : { a, b }) {
+        if (!p->from)
+            continue;
+        memcpy(out, text, (size_t)(p->from - text));
+        out += p->from - text;
+        memcpy(out, p->keyed ? "{}" : "[]", 2);
+        out += 2;
+        n -= (size_t)(p->to - text);
+        text = p->to;
+    }
+    memcpy(out, text, n);
+    memset(out + n, 0, simdjson::SIMDJSON_PADDING);
+    return (size_t)(out - j->padded) + n;
+}
+
+/* Is a backslash in s[0..n), or perhaps in the seven bytes after it? */
+bool
+escaped(const char *s, size_t n)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t w, hit = 0;
+    for (size_t i = 0; i < n; i += 8) {
+        memcpy(&w, s + i, 8);
+        w ^= ones * '\\';
+        hit |= (w - ones) & ~w;
+    }
+    return hit & ones << 7;
+}
+
+/* A string without escapes stays where it is in the text. */
+bool
+read_string(simdjson::ondemand::value v, struct json_item *item)
+{
+    std::string_view s = v.raw_json_token();
+    size_t n = s.size();
+    while (n > 1 && s[n - 1] != '"') /* blanks up to the next token */
+        n--;
+    if (n > 1 && !escaped(s.data() + 1, n - 2)) {
+        if (v.get_raw_json_string().error())
+            return false;
+        s = s.substr(1, n - 2);
+    } else if (v.get_string().get(s)) {
+        return false;
+    }
+    item->s[item->strings] = s.data();
+    item->n[item->strings++] = (uint32_t)s.size();
+    return true;
+}
+
+/* "key": integer; *bad is the key when only the integer is wrong. */
+bool
+read_field(simdjson::simdjson_result<simdjson::ondemand::field> f, struct json_item *item,
+           std::string_view *bad)
+{
+    std::string_view s;
+    if (f.unescaped_key().get(s))
+        return false;
+    if (f.value().get_int64().get(item->value)) {
+        *bad = s;
+        return false;
+    }
+    item->s[0] = s.data();
+    item->n[0] = (uint32_t)s.size();
+    item->strings = 1;
+    return true;
+}
+
+/* "string" or ["string", "string"] */
+bool
+read_element(simdjson::simdjson_result<simdjson::ondemand::value> e, struct json_item *item)
+{
+    simdjson::ondemand::value v;
+    simdjson::ondemand::array pair;
+    item->strings = 0;
+    if (e.get(v))
+        return false;
+    if (read_string(v, item))
+        return true;
+    if (v.get_array().get(pair))
+        return false;
+    for (auto half : pair)
+        if (item->strings == 2 || half.get(v) || !read_string(v, item))
+            return false;
+    return item->strings == 2;
+}
+
+/* Room for a padded copy of n bytes. */
+void
+copy_room(struct json *j, size_t n)
+{
+    const size_t need = mem_add(n, simdjson::SIMDJSON_PADDING);
+    if (need <= j->cap)
+        return;
+    mem_free(j->padded);
+    j->padded = (char *)mem_alloc(need);
+    j->cap = need;
+}
 } // namespace
 
 struct json *
@@ -278,6 +448,7 @@ json_free(struct json *j)
         return;
     mem_free(j->padded);
     mem_free(j->names);
+    delete j->large;
     j->~json();
     mem_free(j);
 }
@@ -285,12 +456,7 @@ json_free(struct json *j)
 const char *
 json_parse(struct json *j, const char *text, size_t n, struct json_value *root)
 {
-    const size_t need = mem_add(n, simdjson::SIMDJSON_PADDING);
-    if (need > j->cap) {
-        mem_free(j->padded);
-        j->padded = (char *)mem_alloc(need);
-        j->cap = need;
-    }
+    copy_room(j, n);
     if (n)
         memcpy(j->padded, text, n);
     memset(j->padded + n, 0, simdjson::SIMDJSON_PADDING);
@@ -301,6 +467,59 @@ const char *
 json_parse_padded(struct json *j, const char *text, size_t n, struct json_value *root)
 {
     return parse(j, text, n, root);
+}
+
+const char *
+json_large_bad(const struct json *j, int i, size_t *n)
+{
+    const std::string_view bad = j->large ? j->large->parts[i].bad : std::string_view();
+    *n = bad.size();
+    return bad.empty() ? "" : bad.data();
+}
+
+const char *
+json_parse_around(struct json *j, const char *text, size_t n, const char *object,
+                  const char *const key[JSON_LARGE], struct json_value *root)
+{
+    delete j->large;
+    j->large = new (std::nothrow) struct large();
+    if (!j->large || !find_parts(j->large, text, n, object, key)) {
+        delete j->large;
+        j->large = nullptr;
+        return parse(j, text, n, root);
+    }
+    copy_room(j, n);
+    if (!parse(j, j->padded, skeleton(j, text, n), root))
+        return nullptr;
+    return parse(j, text, n, root); /* for where it is */
+}
+
+size_t
+json_large_size(const struct json *j, int i)
+{
+    return j->large ? j->large->parts[i].members : 0;
+}
+
+int
+json_large_next(struct json *j, int i, struct json_item *item, int most)
+{
+    int n = 0;
+    if (!j->large || !j->large->parts[i].to)
+        return -1;
+    part &p = j->large->parts[i];
+    if (!p.begun)
+        p.failed = p.keyed ? p.object.reset().error() || p.object.begin().get(p.field)
+                           : p.array.reset().error() || p.array.begin().get(p.element);
+    p.begun = true;
+    if (p.keyed && !p.failed)
+        for (; n < most && p.field != p.field; ++p.field, n++)
+            if ((p.failed = !read_field(*p.field, &item[n], &p.bad)))
+                break;
+    if (!p.keyed && !p.failed)
+        for (; n < most && p.element != p.element; ++p.element, n++)
+            if ((p.failed = !read_element(*p.element, &item[n])))
+                break;
+    return p.failed && !n ? -1 : n;
 }
 
 ptrdiff_t

@@ -47,6 +47,36 @@ struct json_iter { uint64_t word[4]; };
 struct json_iter json_iter(struct json_value v);
 int json_next(struct json_iter *it, const char **key, size_t *nkey, struct json_value *v);
 
+/*
+ * Large values, without a tree: when text is an object whose member `object` is an object,
+ * its members key[i] that are arrays or objects are left out of the tree (they are empty
+ * there) and read in one pass each, one after the other:
+ *
+ *     why = json_parse_around(j, text, n, "model", (const char *[]){ "vocab", "merges" }, &root);
+ *     while ((n = json_large_next(j, 0, item, 64)) > 0) ...       // then key[1]
+ *
+ * Outside of them json_parse_around refuses what json_parse refuses.  Inside,
+ * json_large_next ends with -1 at the first member that has not the shape of a json_item;
+ * equal keys are the caller's to find; the caller then has json_parse say what is wrong
+ * with the whole text, if anything.  Keys stand until the next parse, strings as long as
+ * the text as well; after both 16 bytes are readable, and no NUL is promised.
+ */
+enum { JSON_LARGE = 2 };
+struct json_item {  /* "key": integer, or the array's "string", or its ["string", "string"] */
+    const char *s[2];
+    uint32_t n[2];
+    int64_t value;
+    int strings;    /* how many of s and n count */
+};
+/* Needs 64 readable bytes after text[n-1]. */
+const char *json_parse_around(struct json *j, const char *text, size_t n, const char *object,
+                              const char *const key[JSON_LARGE], struct json_value *root);
+size_t json_large_size(const struct json *j, int i);   /* members of key[i]'s value */
+/* The next `most` members, or as many as are left. */
+int json_large_next(struct json *j, int i, struct json_item *item, int most);
+/* After -1: the key whose value is no integer, or "". */
+const char *json_large_bad(const struct json *j, int i, size_t *n);
+
 /* v as minimal JSON text: keys in file order, numbers and strings in shortest exact form. */
 struct buf;
 void json_text(struct json_value v, struct buf *out);

@@ -28,6 +28,7 @@ new_id(struct load *l, struct piece content, int highest)
     id = highest >= l->known ? highest + 1 : l->known;
     if (id >= MAX_IDS)
         tokenparse_bad(l, "added_tokens", "more than %d ids", MAX_IDS);
+    tokenparse_reach(l, id);
     if (id < t->vocabs && t->vocab[id].s)
         tokenparse_bad(l, "added_tokens",
                        "'%.64s' would get the id %d, which model.vocab uses", content.s,

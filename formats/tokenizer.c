@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
@@ -15,8 +16,24 @@ enum { MAX_FILE = 64 << 20, JSON_PADDING = 64 };
 
 struct memory {
     struct json *json; /* the pieces point into its strings */
-    char *text;
+    char *text;        /* while it is read */
+    size_t text_room;
 };
+
+/*
+ * Dies if the text is no JSON.  Large values are read without the rest's strictness about
+ * equal keys, and what they hold is judged before their end is seen: so a refusal of what a
+ * field says comes after this one.
+ */
+static void
+check_syntax(const struct load *l)
+{
+    struct json_value root;
+    const char *why = json_parse_padded(l->json, l->text, l->n, &root);
+
+    if (why)
+        die_data("%s: byte %td: %s", l->path, json_where(l->json), why);
+}
 
 void
 tokenparse_bad(const struct load *l, const char *field, const char *fmt, ...)
@@ -27,16 +44,21 @@ tokenparse_bad(const struct load *l, const char *field, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
+    check_syntax(l);
     die_data("%s: '%s': %s", l->path, field, why);
 }
 
-static char *
-read_file(const char *path, size_t *n)
+/*
+ * Maps the file over pages of zeros, of which JSON_PADDING bytes at least follow it, and
+ * returns its length.  It is not read: to copy 2 MB to fresh pages takes as long as to parse
+ * what they hold.
+ */
+static size_t
+map_file(const char *path, struct memory *m)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
-    ssize_t got = 1;
-    char *text;
+    size_t n;
 
     if (fd < 0 || fstat(fd, &st))
         die_sys("cannot open '%s'", path);
@@ -44,12 +66,51 @@ read_file(const char *path, size_t *n)
         errno = 0;
         die_data("%s: not a file of at most %d MiB", path, MAX_FILE >> 20);
     }
-    text = mem_zalloc((size_t)st.st_size + JSON_PADDING, 1);
-    for (*n = 0; *n < (size_t)st.st_size && got > 0; *n += (size_t)got)
-        if ((got = read(fd, text + *n, (size_t)st.st_size - *n)) < 0)
-            die_sys("cannot read '%s'", path);
+    n = (size_t)st.st_size;
+    m->text = mmap(NULL, n + JSON_PADDING, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (m->text == MAP_FAILED ||
+        (n && mmap(m->text, n, PROT_READ, MAP_PRIVATE | MAP_FIXED | MAP_POPULATE, fd, 0) ==
+                  MAP_FAILED))
+        die_sys("cannot read '%s'", path);
+    m->text_room = n + JSON_PADDING;
     close(fd);
-    return text;
+    return n;
+}
+
+static void
+unmap_file(struct memory *m)
+{
+    if (m->text_room)
+        munmap(m->text, m->text_room);
+    m->text_room = 0;
+}
+
+void *
+tokenparse_table(size_t n, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    char *p = mem_zalloc(n, size);
+    const uintptr_t end = (uintptr_t)p + n * size;
+    const uintptr_t from = ((uintptr_t)p + page) & ~(page - 1);
+
+    if (from < end) /* may fail, where the kernel is older: then each page faults */
+        madvise((void *)from, end - from, MADV_POPULATE_WRITE);
+    return p;
+}
+
+/* Nearly all vocabularies have the ids 0..n-1; one with larger ones gets room for any. */
+void
+tokenparse_reach(struct load *l, int id)
+{
+    struct piece *wide;
+
+    if ((size_t)id < l->room)
+        return;
+    wide = mem_zalloc(MAX_IDS, sizeof *wide);
+    memcpy(wide, l->t->vocab, l->room * sizeof *wide);
+    mem_free(l->t->vocab);
+    l->index.piece = l->t->vocab = wide;
+    l->room = MAX_IDS;
 }
 
 /* object[key], or 0 when it is absent or null */
@@ -149,22 +210,48 @@ read_pre_tokenizer(const struct load *l, struct json_value root)
     tokenparse_need(l, v, "type", "ByteLevel", "pre_tokenizer.type");
 }
 
+/* What is hashed is gathered first: a call of the hash for every token costs more. */
+struct gather { XXH64_state_t *h; size_t n; char at[16384]; };
+
+static void
+gather_flush(struct gather *g)
+{
+    XXH64_update(g->h, g->at, g->n);
+    g->n = 0;
+}
+
+static void
+gather_piece(struct gather *g, struct piece p)
+{
+    if (g->n + sizeof p.n + p.n + VOCAB_PAD > sizeof g->at)
+        gather_flush(g);
+    memcpy(g->at + g->n, &p.n, sizeof p.n);
+    g->n += sizeof p.n;
+    if (p.n && p.n <= VOCAB_PAD)
+        memcpy(g->at + g->n, p.s, VOCAB_PAD);
+    else if (p.n)
+        memcpy(g->at + g->n, p.s, p.n);
+    g->n += p.n;
+}
+
 /* Everything that tells two tokenizers apart, but no position in the file. */
 static uint64_t
 fingerprint(const struct tokenizer *t)
 {
     XXH64_state_t *h = XXH64_createState();
     const int head[] = { t->vocabs, t->merges, t->addeds, t->nfc, (int)t->pattern, t->unk };
+    struct gather g;
     uint64_t sum;
 
     if (!h)
         die_sys("out of memory");
+    g.h = h;
+    g.n = 0;
     XXH64_reset(h, 0);
     XXH64_update(h, head, sizeof head);
-    for (int i = 0; i < t->vocabs; i++) {
-        XXH64_update(h, &t->vocab[i].n, sizeof t->vocab[i].n);
-        XXH64_update(h, t->vocab[i].s ? t->vocab[i].s : "", t->vocab[i].n);
-    }
+    for (int i = 0; i < t->vocabs; i++)
+        gather_piece(&g, t->vocab[i]);
+    gather_flush(&g);
     XXH64_update(h, t->merge, (size_t)t->merges * sizeof *t->merge);
     for (int i = 0; i < t->addeds; i++) {
         const struct added_token *a = &t->added[i];
@@ -186,14 +273,16 @@ tokenizer_load(struct tokenizer *t, const char *dir)
     char *path = mem_printf("%s/tokenizer.json", dir);
     struct load l = { .t = t, .path = path };
     struct memory *m = mem_zalloc(1, sizeof *m);
+    static const char *const large[] = { [LARGE_VOCAB] = "vocab",
+                                         [LARGE_MERGES] = "merges" };
     struct json_value root, v;
     const char *why;
-    size_t n;
 
     *t = (struct tokenizer){ .memory = m };
-    m->json = json_new();
-    m->text = read_file(path, &n);
-    if ((why = json_parse_padded(m->json, m->text, n, &root)))
+    l.json = m->json = json_new();
+    l.n = map_file(path, m);
+    l.text = m->text;
+    if ((why = json_parse_around(m->json, l.text, l.n, "model", large, &root)))
         die_data("%s: byte %td: %s", path, json_where(m->json), why);
     if (json_type(root) != JSON_OBJECT)
         die_data("%s: not a JSON object", path);
@@ -208,9 +297,8 @@ tokenizer_load(struct tokenizer *t, const char *dir)
     tokenparse_template(&l, root);
     tokenparse_decoder(&l, root);
     t->fingerprint = fingerprint(t);
-    mem_free(m->text);
-    m->text = NULL;
     vocab_free(&l.index);
+    unmap_file(m);
     mem_free(path);
 }
 
@@ -221,7 +309,7 @@ tokenizer_free(struct tokenizer *t)
 
     if (m) {
         json_free(m->json);
-        mem_free(m->text);
+        unmap_file(m);
         mem_free(m);
     }
     mem_free(t->vocab);

@@ -11,6 +11,9 @@
  * `padding` and the template's type ids are ignored.  Limits: file <= 64 MiB, vocabulary
  * and merges <= 2^20, token <= 4 KiB.
  *
+ * The file is mapped while it is read: until tokenizer_load returns nobody may shorten it.
+ * The pieces' strings are not terminated.
+ *
  * Added-token ids follow the reference: content looked up in the vocabulary, else the next
  * free id in file order; the id in the file is not trusted.  A pair of merges given twice
  * has its last rank; `merge` holds both.

@@ -1,42 +1,63 @@
 /* tokenmodel - the model of tokenizer.json: vocabulary, byte tokens and merges */
 #include <string.h>
-#include "common/base/mem.h"
 #include "formats/bytechar.h"
 #include "formats/tokenparse.h"
+#include "formats/tokenword.h"
+
+enum { BATCH = VOCAB_ALL / 2 };
+
+static _Noreturn void
+bad_id(const struct load *l, const char *s, size_t n)
+{
+    tokenparse_bad(l, "model.vocab", "'%.*s': the id is not a number from 0 to %d",
+                   n < 64 ? (int)n : 64, s, MAX_IDS - 1);
+}
+
+static void
+add_token(struct load *l, const struct json_item *item)
+{
+    struct tokenizer *t = l->t;
+    const int id = (int)item->value;
+
+    if (item->value < 0 || item->value >= MAX_IDS)
+        bad_id(l, item->s[0], item->n[0]);
+    if (item->n[0] > MAX_TOKEN)
+        tokenparse_bad(l, "model.vocab", "id %d: a token of more than %d bytes", id,
+                       MAX_TOKEN);
+    tokenparse_reach(l, id);
+    if (t->vocab[id].s)
+        tokenparse_bad(l, "model.vocab", "two tokens have the id %d", id);
+    t->vocab[id] = (struct piece){ item->s[0], item->n[0] };
+    if (!vocab_add(&l->index, id))
+        tokenparse_bad(l, "model.vocab", "a token twice"); /* or rather: a key twice */
+    if (id >= t->vocabs)
+        t->vocabs = id + 1;
+}
 
 static void
 read_vocab(struct load *l, struct json_value model)
 {
     struct tokenizer *t = l->t;
-    struct json_value vocab, v;
-    struct json_iter it;
+    size_t size = json_large_size(l->json, LARGE_VOCAB);
+    struct json_item item[BATCH];
+    struct json_value v;
     const char *s;
-    size_t n, seen = 0;
-    int64_t id;
+    int n;
 
-    if (!json_get(model, "vocab", &vocab) || json_type(vocab) != JSON_OBJECT)
+    if (!json_get(model, "vocab", &v) || json_type(v) != JSON_OBJECT)
         tokenparse_bad(l, "model.vocab", "missing or not an object");
-    for (it = json_iter(vocab); json_next(&it, &s, &n, &v); seen++) {
-        if (!json_int(v, &id) || id < 0 || id >= MAX_IDS)
-            tokenparse_bad(l, "model.vocab", "'%.64s': the id is not a number from 0 to %d",
-                           s, MAX_IDS - 1);
-        if (n > MAX_TOKEN)
-            tokenparse_bad(l, "model.vocab", "id %d: a token of more than %d bytes",
-                           (int)id, MAX_TOKEN);
-        if (id >= t->vocabs)
-            t->vocabs = (int)id + 1;
-    }
-    if (!seen)
+    if (!size)
         tokenparse_bad(l, "model.vocab", "empty");
-    l->known = (int)seen;
-    t->vocab = mem_zalloc(mem_add((size_t)t->vocabs, l->additions), sizeof *t->vocab);
-    vocab_init(&l->index, t->vocab, seen + l->additions);
-    for (it = json_iter(vocab); json_next(&it, &s, &n, &v);) {
-        json_int(v, &id);
-        if (t->vocab[id].s)
-            tokenparse_bad(l, "model.vocab", "two tokens have the id %d", (int)id);
-        t->vocab[id] = (struct piece){ s, (uint32_t)n };
-        vocab_add(&l->index, (int)id);
+    l->known = (int)size;
+    l->room = size + l->additions < MAX_IDS ? size + l->additions : MAX_IDS;
+    t->vocab = tokenparse_table(l->room, sizeof *t->vocab);
+    vocab_init(&l->index, t->vocab, l->room);
+    while ((n = json_large_next(l->json, LARGE_VOCAB, item, BATCH)) > 0)
+        for (int i = 0; i < n; i++)
+            add_token(l, &item[i]);
+    if (n < 0) {
+        s = json_large_bad(l->json, LARGE_VOCAB, &size);
+        bad_id(l, s, size);
     }
 }
 
@@ -45,7 +66,7 @@ read_bytes(const struct load *l, struct json_value model)
 {
     struct json_value v;
     const char *s;
-    char at[3];
+    char at[2 + VOCAB_PAD] = { 0 };
     size_t n;
 
     for (int b = 0; b < 256; b++) {
@@ -63,76 +84,79 @@ read_bytes(const struct load *l, struct json_value model)
     tokenparse_flag(l, model, "fuse_unk", 0, 0, "model.fuse_unk");
 }
 
-/* The two halves of a merge; 0 when v is no merge. */
-static int
-halves(struct json_value v, struct piece half[2])
-{
-    struct json_iter it;
-    struct json_value x;
-    const char *s, *blank, *key;
-    size_t n, k;
-
-    if (json_string(v, &s, &n)) {
-        if (!(blank = memchr(s, ' ', n)) ||
-            memchr(blank + 1, ' ', n - (size_t)(blank + 1 - s)))
-            return 0;
-        half[0] = (struct piece){ s, (uint32_t)(blank - s) };
-        half[1] = (struct piece){ blank + 1, (uint32_t)(n - (size_t)(blank + 1 - s)) };
-        return 1;
-    }
-    if (json_type(v) != JSON_ARRAY || json_size(v) != 2)
-        return 0;
-    it = json_iter(v);
-    for (int i = 0; i < 2; i++) {
-        if (!json_next(&it, &key, &k, &x) || !json_string(x, &s, &n))
-            return 0;
-        half[i] = (struct piece){ s, (uint32_t)n };
-    }
-    return 1;
-}
-
 /* "#version: 0.2" was the first line of the merges' text file: not a merge. */
 static int
-is_version(struct json_value v)
+is_version(const struct json_item *item)
 {
-    const char *s;
-    size_t n;
-    return json_string(v, &s, &n) && n >= 8 && !memcmp(s, "#version", 8);
+    return item->strings == 1 && item->n[0] >= 8 && !memcmp(item->s[0], "#version", 8);
 }
 
+/* The place of the one blank in s[0..n), or n when there is none or another one. */
+static size_t
+only_blank(const char *s, size_t n)
+{
+    const char *at;
+
+    if (n <= WORDS) {
+        const struct words w = words_of(s, n);
+        const uint64_t a = word_blanks(w.low), b = word_blanks(w.high);
+        if (!(a | b) || (a && b) || (a & (a - 1)) || (b & (b - 1)))
+            return n;
+        return a ? (size_t)__builtin_ctzll(a) / 8 : 8 + (size_t)__builtin_ctzll(b) / 8;
+    }
+    if (!(at = memchr(s, ' ', n)) || memchr(at + 1, ' ', n - (size_t)(at + 1 - s)))
+        return n;
+    return (size_t)(at - s);
+}
+
+/* The two halves of a merge: a pair, or one string with one blank; 0: it is none. */
+static int
+halves(const struct json_item *item, struct piece half[2])
+{
+    const size_t n = item->n[0], at = item->strings == 1 ? only_blank(item->s[0], n) : n;
+
+    half[0] = (struct piece){ item->s[0], (uint32_t)at };
+    half[1] = (struct piece){ item->s[1], item->n[1] };
+    if (item->strings == 2)
+        return 1;
+    half[1] = (struct piece){ item->s[0] + at, 0 };
+    if (at < n)
+        half[1] = (struct piece){ item->s[0] + at + 1, (uint32_t)(n - at - 1) };
+    return at < n || is_version(item);
+}
+
+static int
+find_product(const struct load *l, const struct piece half[2])
+{
+    char product[2 * MAX_TOKEN + VOCAB_PAD]; /* halves are tokens: MAX_TOKEN at most */
+
+    memcpy(product, half[0].s, half[0].n);
+    memcpy(product + half[0].n, half[1].s, half[1].n);
+    return vocab_find(&l->index, product, (size_t)half[0].n + half[1].n);
+}
+
+/* The merges of some items, the first of which is number `line` of the list. */
 static void
-read_merges(const struct load *l, struct json_value model)
+add_merges(const struct load *l, const struct json_item *item, int n, size_t line)
 {
     struct tokenizer *t = l->t;
-    struct json_value merges, v;
-    struct piece half[2];
-    struct json_iter it;
-    const char *key;
-    char product[2 * MAX_TOKEN];
-    size_t n, line = 0;
-    int result = -1;
+    struct piece half[2 * BATCH];
+    int id[2 * BATCH], result = t->merges ? t->merge[t->merges - 1].result : -1, good = 0;
 
-    if (!json_get(model, "merges", &merges) || json_type(merges) != JSON_ARRAY)
-        tokenparse_bad(l, "model.merges", "missing or not an array");
-    if (json_size(merges) > MAX_IDS)
-        tokenparse_bad(l, "model.merges", "more than %d", MAX_IDS);
-    t->merge = mem_zalloc(json_size(merges) + 1, sizeof *t->merge);
-    for (it = json_iter(merges); json_next(&it, &key, &n, &v); line++) {
-        if (is_version(v))
+    while (good < n && halves(&item[good], &half[2 * good]))
+        good++;
+    vocab_find_all(&l->index, half, 2 * good, id);
+    for (int i = 0; i < good; i++, line++) {
+        const int left = id[2 * i], right = id[2 * i + 1];
+        if (is_version(&item[i]))
             continue;
-        if (!halves(v, half))
-            tokenparse_bad(l, "model.merges", "number %zu: not two tokens", line);
-        int left = vocab_find(&l->index, half[0].s, half[0].n);
-        int right = vocab_find(&l->index, half[1].s, half[1].n);
         if (left < 0 || right < 0)
             tokenparse_bad(l, "model.merges",
                            "number %zu: half of it is not in model.vocab", line);
-        memcpy(product, half[0].s, half[0].n); /* tokens: MAX_TOKEN at most */
-        memcpy(product + half[0].n, half[1].s, half[1].n);
         /* trained lists give their products ascending ids: try the next one first */
-        n = half[0].n + half[1].n;
-        result = result + 1 < t->vocabs && vocab_is(&l->index, result + 1, product, n)
-                     ? result + 1 : vocab_find(&l->index, product, n);
+        if (++result >= t->vocabs ||
+            !vocab_joins(&l->index, result, half[2 * i], half[2 * i + 1]))
+            result = find_product(l, &half[2 * i]);
         if (result < 0)
             tokenparse_bad(l, "model.merges",
                            "number %zu: its product is not in model.vocab", line);
@@ -140,6 +164,28 @@ read_merges(const struct load *l, struct json_value model)
         t->merge[t->merges].right = right;
         t->merge[t->merges++].result = result;
     }
+    if (good < n)
+        tokenparse_bad(l, "model.merges", "number %zu: not two tokens", line);
+}
+
+static void
+read_merges(const struct load *l, struct json_value model)
+{
+    const size_t size = json_large_size(l->json, LARGE_MERGES);
+    struct json_item item[BATCH];
+    struct json_value merges;
+    size_t line = 0;
+    int n;
+
+    if (!json_get(model, "merges", &merges) || json_type(merges) != JSON_ARRAY)
+        tokenparse_bad(l, "model.merges", "missing or not an array");
+    if (size > MAX_IDS)
+        tokenparse_bad(l, "model.merges", "more than %d", MAX_IDS);
+    l->t->merge = tokenparse_table(size + 1, sizeof *l->t->merge);
+    for (; (n = json_large_next(l->json, LARGE_MERGES, item, BATCH)) > 0; line += (size_t)n)
+        add_merges(l, item, n, line);
+    if (n < 0)
+        tokenparse_bad(l, "model.merges", "number %zu: not two tokens", line);
 }
 
 void
