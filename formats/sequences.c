@@ -143,7 +143,8 @@ sequences_part(const struct sequences *s, const struct tensor *t)
 {
     static const enum part order[] = { PART_CU, PART_OFFSETS, PART_BYTES, PART_SEQUENCE,
                                        PART_TOKEN };
-    if ((!strcmp(t->name, "input_ids") || !strcmp(t->name, "final_hidden") ||
+    if ((!strcmp(t->name, "input_ids") || !strcmp(t->name, "spans") ||
+         !strcmp(t->name, "final_hidden") ||
          !strncmp(t->name, "hidden.", 7)) &&
         sequences_fits(s, t, PART_TOKEN))
         return PART_TOKEN;

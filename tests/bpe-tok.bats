@@ -211,6 +211,19 @@ END
     [ $n = 16 ]
 }
 
+@test "the same ids with every instruction set, the same bytes with any number of threads" {
+    need_shared data/test.jsonl.zst data/unicode.jsonl.zst models/modernbert-base/tokenizer.json
+    mkdir m && cp "$SHARED/models/modernbert-base/tokenizer.json" m
+    local f c
+    for f in test unicode; do
+        bpe-tok -q -m m --threads 1 "$SHARED/data/$f.jsonl.zst" > one
+        for c in generic avx2 avx512; do
+            MBERT_CPU=$c bpe-tok -q -m m --threads 2 "$SHARED/data/$f.jsonl.zst" | cmp - one
+        done
+        zstd -dc "$SHARED/data/$f.jsonl.zst" | { sleep 0.1; cat; } | bpe-tok -q -m m --threads 7 | cmp - one
+    done
+}
+
 @test "texts of up to a million characters, no blank in them: the reference's ids" {
     need_shared golden/tokenizer/long.tsv models/modernbert-base/tokenizer.json
     need_command python3

@@ -1,5 +1,6 @@
 #include <limits.h>
 #include <stddef.h>
+#include <string.h>
 #include "common/base/die.h"
 #include "common/base/opt.h"
 #include "common/bpe/tokenize.h"
@@ -8,9 +9,10 @@ static void
 check(const struct tokenize_options *o, int decode)
 {
     if (o->format == INPUT_TEXT && !decode &&
-        (o->pair_field || o->id_field || o->keep || o->text_field))
-        die_usage("plain text has no fields: --format text and -0 go without --pair-field, "
-                  "--id-field, --keep and --text-field");
+        (o->pair_field || o->id_field || o->text_field ||
+         (o->keep && strcmp(o->keep, "text"))))
+        die_usage("plain text has no fields but 'text': --format text and -0 go without "
+                  "--pair-field, --id-field, --text-field and other --keep");
     if (o->window && (o->pair_field || o->max_length || o->truncate))
         die_usage("option --window: not with --pair-field, --max-length or --truncate");
     if (o->stride && !o->window)

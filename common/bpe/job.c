@@ -6,6 +6,7 @@
 #include <string.h>
 #include "common/bpe/prompt.h"
 #include "common/bpe/sequence.h"
+#include "formats/jsonout.h"
 
 void
 job_init(struct job *j, struct plan *plan)
@@ -99,6 +100,8 @@ keep(struct job *j, struct waiting *w, const struct prompt *p)
         struct json_value v;
         if (p->object && json_get(p->value, j->plan->keep[k], &v))
             json_text(v, &j->kept);
+        else if (!p->object) /* plain text is the field `text` */
+            jsonout_string(&j->kept, p->text, p->n);
         const size_t end = j->kept.n - start;
         buf_add(&j->ends, &end, sizeof end);
     }

@@ -158,7 +158,8 @@ nfc_add(struct nfc *w, struct buf *out, const char *s, size_t n)
         struct nfc_change change = { begin, end, out->n - start, 0 };
         compose(w, out, s + begin, end - begin);
         change.end = out->n - start;
-        if (w->changes)
+        if (w->changes && (change.end - change.begin != end - begin ||
+                           memcmp(out->p + start + change.begin, s + begin, end - begin)))
             buf_add(w->changes, &change, sizeof change);
         done = end;
     }

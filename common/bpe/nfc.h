@@ -10,13 +10,14 @@
 #include <stddef.h>
 #include <stdint.h>
 struct buf;
-struct nfc_change { size_t from, to, begin, end; }; /* [from, to) of s is [begin, end) of out */
+/* A stretch that was changed: [from, to) of s is [begin, end) of what was appended. */
+struct nfc_change { size_t from, to, begin, end; };
 struct nfc { /* scratch, kept between calls: struct nfc w = {0}; ... nfc_free(&w) */
     int32_t *point;
     unsigned char *class;
     int32_t *sorted;
     size_t cap;
-    struct buf *changes; /* unless NULL, nfc_add appends a struct nfc_change for each stretch */
+    struct buf *changes; /* unless NULL, nfc_add appends a struct nfc_change a stretch */
 };
 /* Is s[0..n), valid UTF-8, surely in NFC already? (0: it may or may not be) */
 int nfc_is(const char *s, size_t n);
