@@ -50,8 +50,8 @@ tokenparse_bad(const struct load *l, const char *field, const char *fmt, ...)
 
 /*
  * Maps the file over pages of zeros, of which JSON_PADDING bytes at least follow it, and
- * returns its length.  It is not read: to copy 2 MB to fresh pages takes as long as to parse
- * what they hold.
+ * returns its length.  It is not read: to copy 2 MB to fresh pages takes as long as to
+ * parse what they hold.
  */
 static size_t
 map_file(const char *path, struct memory *m)

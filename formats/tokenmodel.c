@@ -88,7 +88,11 @@ read_bytes(const struct load *l, struct json_value model)
 static int
 is_version(const struct json_item *item)
 {
-    return item->strings == 1 && item->n[0] >= 8 && !memcmp(item->s[0], "#version", 8);
+    const char *s = item->s[0]; /* readable even if empty */
+
+    /* the rarest first: branches that cannot be foretold cost more than the rest */
+    return s[0] == '#' && item->strings == 1 && item->n[0] >= 8 &&
+           !memcmp(s, "#version", 8);
 }
 
 /* The place of the one blank in s[0..n), or n when there is none or another one. */
