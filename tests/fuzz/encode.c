@@ -14,8 +14,9 @@
  * the text and others, and from one that has seen many texts of this process; with a limit
  * they are a prefix of more than `limit`, or all.  A batch gives the same ids wherever the
  * text stands in it; the second byte picks the instruction sets.  Their text is naive.h's;
- * it is the NFC of the input (the input itself, without a normaliser) when every byte has a
- * token and no added token was met.  NFC itself is utf8proc's for characters of Unicode 9.0.
+ * it is the NFC of the input (the input itself, without a normaliser) when every byte has
+ * a token and no added token was met.  NFC itself is utf8proc's for characters of Unicode
+ * 9.0.
  */
 #include <stdlib.h>
 #include <string.h>
