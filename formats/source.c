@@ -302,7 +302,8 @@ int
 source_line(struct source *s, size_t max, const char **text, size_t *n)
 {
     size_t end;
-    if (!s->line.p && begin(s) < 0)
+    /* damage within the first bytes waits until the lines before it were given */
+    if (!s->line.p && begin(s) < 0 && !s->line.n)
         return -1;
     if (s->skipping) {
         const int got = skip_line(s);

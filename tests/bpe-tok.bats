@@ -301,3 +301,9 @@ END
     tens check out.st.zst
     ! ls out.st.zst.tmp.* 2> /dev/null
 }
+
+@test "what a file says is not obeyed by the terminal that shows it" {
+    mkdir m && printf '{"version":"1.0","normalizer":{"type":"N\\n\\u001b[31mFC"}}' > m/tokenizer.json
+    run -3 --separate-stderr bpe-tok -m m < /dev/null
+    [[ "$stderr" = *"'N??[31mFC' is not supported" ]] || { echo "$stderr"; false; }
+}

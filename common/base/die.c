@@ -44,6 +44,15 @@ on_signal(int sig)
     raise(sig);
 }
 
+/* Names and bits of files stand in messages: a terminal must not obey what is in them. */
+static void
+disarm(char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < ' ' || *s == 0x7F)
+            *s = '?';
+}
+
 static _Noreturn void
 leave_with(int status, int err, const char *tail, const char *fmt, va_list ap)
 {
@@ -51,6 +60,7 @@ leave_with(int status, int err, const char *tail, const char *fmt, va_list ap)
     int n = vsnprintf(text, sizeof text, fmt, ap);
     n = n < 0 ? 0 : n >= (int)sizeof text ? (int)sizeof text - 1 : n;
     snprintf(text + n, sizeof text - (size_t)n, "%s%s%s", err ? ": " : "", err ? strerror(err) : "", tail);
+    disarm(text);
     if (leave.dying)
         _exit(leave.dying);
     leave.dying = status;
@@ -80,15 +90,16 @@ DIE(die_sys, EXIT_SYS, errno, "")
 void
 warn(const char *fmt, ...)
 {
+    char text[8192];
     va_list ap;
     if (quiet)
         return;
-    progress_clear();
-    fprintf(stderr, "%s: warning: ", argv0);
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    disarm(text);
+    progress_clear();
+    fprintf(stderr, "%s: warning: %s\n", argv0, text);
 }
 
 void

@@ -118,7 +118,7 @@ buf_room(struct buf *b, size_t more)
             b->cap = 256;
         b->p = mem_realloc(b->p, b->cap, 1);
     }
-    return b->p + b->n;
+    return b->p ? b->p + b->n : NULL; /* no room asked of an empty one */
 }
 
 void

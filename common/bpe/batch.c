@@ -7,8 +7,8 @@
 #include "common/bpe/nfc.h"
 #include "common/bpe/pieces.h"
 
-/* GROUP: look-ups whose entries are fetched ahead.  WINDOW: words cut into pieces at a time. */
-enum { GROUP = 64, WINDOW = 256, MASKS = 11 };
+/* AHEAD: look-ups whose entries are being fetched.  WINDOW: words cut into pieces at a time. */
+enum { AHEAD = 32, WINDOW = 256, MASKS = 11 };
 
 struct batch {
     const struct bpe *b;
@@ -198,40 +198,64 @@ next_event(const struct batch *t)
     return t->at < t->events.all.n ? t->events.all.p[t->at].from : SIZE_MAX;
 }
 
-/* Pieces [pos[i], pos[i + 1]) for i < n, n <= GROUP, to ids. */
+struct ahead { /* look-ups under way, in a ring */
+    struct piece_key key[AHEAD];
+    const struct piece_entry *entry[AHEAD];
+};
+
+static inline void
+fetch(const struct batch *t, struct ahead *a, const uint32_t *pos, size_t i)
+{
+    const size_t bytes = pos[i + 1] - pos[i];
+    const struct piece_key key =
+        pieces_key(t->text + pos[i], bytes <= PIECES_SHORT ? bytes : PIECES_NONE);
+    const struct piece_entry *entry = pieces_at(t->pieces, pieces_hash(key));
+
+    __builtin_prefetch(entry);
+    a->key[i % AHEAD] = key;
+    a->entry[i % AHEAD] = entry;
+}
+
+/* A piece that its line of the table does not have, the `i`th; those fetched may move. */
+static size_t
+look_long(struct batch *t, struct ahead *a, const uint32_t *pos, size_t i, uint16_t *out)
+{
+    const unsigned char *s = t->text + pos[i];
+    const size_t bytes = pos[i + 1] - pos[i];
+    const struct piece_entry *table = t->pieces->entry;
+    size_t ids;
+
+    if (bytes > PIECES_SHORT)
+        return pieces_long(t->pieces, s, bytes, out);
+    ids = pieces_miss(t->pieces, s, bytes, a->key[i % AHEAD], out);
+    if (t->pieces->entry != table)
+        for (size_t k = 0; k < AHEAD; k++)
+            a->entry[k] = pieces_at(t->pieces, pieces_hash(a->key[k]));
+    return ids;
+}
+
+/* Pieces [pos[i], pos[i + 1]) for i < n to ids. */
 SCAN_CLONES static uint16_t *
 look_up(struct batch *t, const uint32_t *pos, size_t n, uint16_t *out)
 {
-    const unsigned char *s = t->text;
-    struct pieces *c = t->pieces;
-    struct piece_key key[GROUP];
-    const struct piece_entry *entry[GROUP], *table = c->entry;
+    struct ahead a;
     size_t next = next_event(t);
 
+    for (size_t i = 0; i < n && i < AHEAD; i++)
+        fetch(t, &a, pos, i);
     for (size_t i = 0; i < n; i++) {
-        const size_t bytes = pos[i + 1] - pos[i];
-        key[i] = pieces_key(s + pos[i], bytes <= PIECES_SHORT ? bytes : 0);
-        entry[i] = pieces_at(c, pieces_hash(key[i]));
-        __builtin_prefetch(entry[i]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        const size_t bytes = pos[i + 1] - pos[i];
+        const struct piece_entry *e = a.entry[i % AHEAD];
+        const struct piece_key key = a.key[i % AHEAD];
         if (__builtin_expect(pos[i + 1] > next, 0)) {
             out = emit(t, pos[i + 1], out);
             next = next_event(t);
-        } else if (__builtin_expect(pieces_hit(entry[i], key[i]) && key[i].high, 1)) {
-            memcpy(out, entry[i]->id, 16);
-            out += entry[i]->n;
-        } else if (bytes > PIECES_SHORT) {
-            out += pieces_long(c, s + pos[i], bytes, out);
-        } else {
-            out += pieces_miss(c, s + pos[i], bytes, key[i], out);
-            if (__builtin_expect(c->entry != table, 0)) { /* it grew */
-                table = c->entry;
-                for (size_t k = i + 1; k < n; k++)
-                    entry[k] = pieces_at(c, pieces_hash(key[k]));
-            }
-        }
+        } else if (__builtin_expect(pieces_hit(e, key), 1) || pieces_hit(++e, key)) {
+            memcpy(out, e->id, 16);
+            out += e->n;
+        } else
+            out += look_long(t, &a, pos, i, out);
+        if (i + AHEAD < n)
+            fetch(t, &a, pos, i + AHEAD);
     }
     return out;
 }
@@ -247,11 +271,10 @@ pieces_of(struct batch *t, size_t words)
         const size_t n = words - w < WINDOW ? words - w : WINDOW;
         size_t found = held + t->b->scan->positions(t->mask.start + w, n,
                                                     (uint32_t)(w * SCAN_WORD), t->pos + held);
-        size_t i = 0;
         if (w + n == words)
             t->pos[found++] = (uint32_t)t->n;
-        for (; i + 1 < found; i += GROUP)
-            out = look_up(t, t->pos + i, found - 1 - i < GROUP ? found - 1 - i : GROUP, out);
+        if (found)
+            out = look_up(t, t->pos, found - 1, out);
         held = found > 0;
         if (held)
             t->pos[0] = t->pos[found - 1];
@@ -283,7 +306,7 @@ const struct batch_ids *
 batch_run(struct batch *t)
 {
     const size_t words = (t->n + SCAN_WORD - 1) / SCAN_WORD;
-    const size_t want = t->n + GROUP;
+    const size_t want = t->n + SCAN_WORD;
 
     if (t->encoder || !t->n)
         return result(t);

@@ -61,6 +61,7 @@ added_fit(struct bpe *b, int literal)
 {
     const struct tokenizer *t = b->tokenizer;
     unsigned longest = 0, runs = 0;
+    int swallows = 0, white = 0; /* raw tokens: rstrip; begins with white space */
 
     for (int i = 0; i < t->addeds; i++) {
         const struct added_token *a = &t->added[i];
@@ -76,12 +77,14 @@ added_fit(struct bpe *b, int literal)
         } else {
             if (first == ' ' || first >= 0x80 || (a->normalized && flags))
                 return 0;
+            swallows |= !a->normalized && a->rstrip;
+            white |= !a->normalized && first >= '\t' && first <= '\r';
             b->classes.of[first] |= SCAN_MARK;
             b->classes.mark[first & 15] |= (unsigned char)(1 << (first >> 4));
         }
     }
     b->run = longest;
-    return !longest || runs == longest - 1;
+    return !(swallows && white) && (!longest || runs == longest - 1);
 }
 
 static void

@@ -2,12 +2,6 @@
 #include "common/bpe/chars.h"
 #include "common/bpe/classes.inc"
 
-unsigned
-char_flags(uint32_t c)
-{
-    return class_flags[class_block[c >> 7]][c & 127];
-}
-
 int
 char_write(uint32_t c, char *out)
 {

@@ -15,7 +15,14 @@ enum {
     CHAR_INERT = 8,    /* newer than Unicode 9.0: NFC leaves it alone */
     CHAR_WORD = 16     /* \w */
 };
-unsigned char_flags(uint32_t c); /* of a code point below 0x110000 */
+extern const uint16_t class_block[]; /* tables.py writes them: by c >> 7, */
+extern const uint8_t class_flags[][128]; /* then by c & 127 */
+/* Of a code point below 0x110000. */
+static inline unsigned
+char_flags(uint32_t c)
+{
+    return class_flags[class_block[c >> 7]][c & 127];
+}
 
 /* The code point at s (valid UTF-8); *n is its length in bytes. */
 static inline uint32_t

@@ -8,6 +8,9 @@
  */
 #include <string.h>
 #include <utf8proc.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 #include "common/base/mem.h"
 #include "common/bpe/chars.h"
 #include "common/bpe/nfc.h"
@@ -21,29 +24,34 @@ unsafe_at(const char *s, uint32_t *length)
     return (char_flags(char_read(s, length)) & CHAR_COMPOSES) != 0;
 }
 
+/* The offset of the next byte from FIRST_UNSAFE on at or after i, or n. */
+static inline size_t
+next_high(const unsigned char *u, size_t i, size_t n)
+{
+#ifdef __SSE2__
+    const __m128i first = _mm_set1_epi8((char)FIRST_UNSAFE);
+    for (; i + 16 <= n; i += 16) {
+        const __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(u + i));
+        const int high = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(v, first), v));
+        if (high)
+            return i + (size_t)__builtin_ctz((unsigned)high);
+    }
+#endif
+    while (i < n && u[i] < FIRST_UNSAFE)
+        i++;
+    return i;
+}
+
 /* The offset of the next unsafe character at or after i, or n. */
 static size_t
 next_unsafe(const char *s, size_t i, size_t n)
 {
-    const unsigned char *u = (const unsigned char *)s;
     uint32_t length;
 
-    for (;;) {
-        for (; i + 32 <= n; i += 32) { /* a loop the compiler turns into vectors */
-            unsigned char high = 0;
-            for (size_t j = 0; j < 32; j++)
-                high |= u[i + j] >= FIRST_UNSAFE;
-            if (high)
-                break;
-        }
-        while (i < n && u[i] < FIRST_UNSAFE)
-            i++;
-        if (i >= n)
-            return n;
+    for (; (i = next_high((const unsigned char *)s, i, n)) < n; i += length)
         if (unsafe_at(s + i, &length))
             return i;
-        i += length;
-    }
+    return n;
 }
 
 int

@@ -1,5 +1,4 @@
 /* pairs - the table of merges over symbols, and pieces of any length */
-#include <stdlib.h>
 #include <string.h>
 #include "common/bpe/pairs.h"
 #include "common/bpe/scan.h"
@@ -37,9 +36,12 @@ symbols_of(const struct tokenizer *t)
 }
 
 static void
-insert(struct pairs *p, uint32_t key, uint16_t symbol)
+insert(struct pairs *p, uint32_t left, uint32_t right, uint16_t symbol)
 {
-    for (uint32_t i = pairs_slot(p, key);; i = (i + 1) & p->mask) {
+    const uint32_t key = left << 16 | right, hash = pairs_hash(left, right);
+
+    p->may[hash >> p->shift] |= 1u << (hash >> (p->shift - 5) & 31);
+    for (uint32_t i = hash >> p->shift;; i = (i + 1) & p->mask) {
         struct pairs_bucket *b = &p->bucket[i];
         for (int k = 0; k < PAIRS_WAYS; k++)
             if (b->symbol[k] == PAIRS_NONE) {
@@ -60,11 +62,10 @@ tables(struct pairs *p, size_t symbols)
         bits++;
     p->shift = 32 - bits;
     p->mask = (1u << bits) - 1;
-    p->bucket = aligned_alloc(LINE, sizeof *p->bucket << bits);
-    if (!p->bucket)
-        mem_alloc(SIZE_MAX); /* dies as every lack of memory does */
-    memset(p->bucket, 0xFF, sizeof *p->bucket << bits);
-    for (uint32_t i = 0; i <= p->mask; i++)
+    p->may = mem_zalloc((size_t)1 << bits, sizeof *p->may);
+    p->bucket = mem_aligned(sizeof *p->bucket * (((size_t)1 << bits) + 1), LINE);
+    memset(p->bucket, 0xFF, sizeof *p->bucket * (((size_t)1 << bits) + 1));
+    for (uint32_t i = 0; i <= p->mask + 1; i++)
         p->bucket[i].more = 0;
     p->grid = mem_array(BYTES * BYTES, sizeof *p->grid);
     memset(p->grid, 0xFF, BYTES * BYTES * sizeof *p->grid);
@@ -103,7 +104,7 @@ pairs_new(const struct tokenizer *t, const struct scan *scan)
         p->left[s] = (uint16_t)l;
         p->right[s] = (uint16_t)r;
         p->bytes[s] = l < s && r < s ? (uint16_t)(p->bytes[l] + p->bytes[r]) : 0;
-        insert(p, (uint32_t)l << 16 | (uint32_t)r, (uint16_t)s);
+        insert(p, (uint32_t)l, (uint32_t)r, (uint16_t)s);
         if (l < BYTES && r < BYTES)
             p->grid[l << 8 | r] = (uint16_t)s;
     }
@@ -116,7 +117,8 @@ pairs_free(struct pairs *p)
 {
     if (!p)
         return;
-    free(p->bucket);
+    mem_free(p->bucket);
+    mem_free(p->may);
     mem_free(p->grid);
     mem_free(p->left);
     mem_free(p->right);

@@ -19,14 +19,14 @@ struct tokenizer;
 enum { PAIRS_BLOCK = 60, PAIRS_WAYS = 8, PAIRS_NONE = 0xFFFF };
 struct pairs_bucket { /* one cache line */
     uint32_t key[PAIRS_WAYS];       /* left << 16 | right */
-    uint16_t symbol[PAIRS_WAYS];
-    uint16_t none;                  /* PAIRS_NONE: what is found where nothing matches */
+    uint16_t symbol[PAIRS_WAYS + 1]; /* the last is PAIRS_NONE: found where nothing matches */
     uint16_t more;                  /* full: others went to the next bucket */
     unsigned char pad[12];
 };
 struct pairs {
-    struct pairs_bucket *bucket;
-    unsigned shift;                 /* of the hash */
+    struct pairs_bucket *bucket;    /* and one more, which is empty */
+    uint32_t *may;                  /* by bucket: bits of further hash, which most pairs that */
+    unsigned shift;                 /* do not merge lack; small, so that it stays in cache */
     uint32_t mask;
     uint16_t *grid;                 /* [65536]: byte << 8 | byte */
     uint16_t *left, *right, *bytes; /* by symbol: its parts, how many bytes it stands for */
@@ -41,18 +41,27 @@ size_t pairs_merge(const struct pairs *p, struct heap_work *w, const unsigned ch
                    size_t n, uint16_t *out);
 
 static inline uint32_t
-pairs_slot(const struct pairs *p, uint32_t key)
+pairs_hash(uint32_t left, uint32_t right)
 {
-    return key * 0x9E3779B1u >> p->shift;
+    return (left << 16 | right) * 0x9E3779B1u;
+}
+
+/* May a pair of this hash merge? */
+static inline uint32_t
+pairs_may(const struct pairs *p, uint32_t hash)
+{
+    return p->may[hash >> p->shift] >> (hash >> (p->shift - 5) & 31) & 1;
 }
 
 /* The symbol that left and right merge to, or PAIRS_NONE. */
 static inline uint32_t
 pairs_find(const struct pairs *p, uint32_t left, uint32_t right)
 {
-    const uint32_t key = left << 16 | right;
+    const uint32_t key = left << 16 | right, hash = pairs_hash(left, right);
 
-    for (uint32_t i = pairs_slot(p, key);; i = (i + 1) & p->mask) {
+    if (!pairs_may(p, hash))
+        return PAIRS_NONE;
+    for (uint32_t i = hash >> p->shift;; i = (i + 1) & p->mask) {
         const struct pairs_bucket *b = &p->bucket[i];
         for (int k = 0; k < PAIRS_WAYS; k++)
             if (b->key[k] == key)

@@ -7,7 +7,8 @@
 
 enum {
     BITS_MIN = 13, BITS_MAX = 19,  /* 256 KiB, 16 MiB */
-    REACH = 16,                    /* entries looked at beyond a full home */
+    BITS_QUICK = 16,               /* grows fourfold up to here, then twofold */
+    REACH = 16,                    /* entries looked at, those of its line first */
     BIG_BITS = 15, BIG_BYTES = 1024, BIG_ROOM = 2 << 20, BIG_IDS = 1 << 20,
     HUGE_PAGE = 2 << 20
 };
@@ -57,17 +58,17 @@ grow(struct pieces *c)
 {
     struct piece_entry *old = c->entry;
     const size_t n = c->mask + 1;
-    unsigned bits = 64 - c->shift + (c->shift > 64 - BITS_MAX + 1 ? 2 : 1);
+    const unsigned bits = 64 - c->shift + (c->shift > 64 - BITS_QUICK ? 2 : 1);
 
     c->entry = entries(bits);
     c->shift = 64 - bits;
     c->mask = ((size_t)1 << bits) - 1;
     for (size_t i = 0; i < n; i++)
         if (old[i].key.high) {
-            size_t at = pieces_hash(old[i].key) >> c->shift;
-            while (c->entry[at].key.high)
-                at = (at + 1) & c->mask;
-            c->entry[at] = old[i];
+            struct piece_entry *e = pieces_at(c, pieces_hash(old[i].key));
+            while (e->key.high)
+                e = e == c->entry + c->mask ? c->entry : e + 1;
+            *e = old[i];
         }
     free(old);
 }
@@ -92,17 +93,20 @@ merged(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out)
 
     if (c->b->run && s[0] == ' ' && s[1] == ' ')
         return run_ids(c->b, n, out);
+    memset(out, 0, SCAN_IDS * sizeof *out);
     k = pairs_merge(p, &c->work, s, n, out);
-    for (size_t i = 0; i < k; i++)
+    for (size_t i = 0; i < SCAN_IDS / 2; i++) /* always: few pieces have more */
+        out[i] = p->id[out[i]];
+    for (size_t i = SCAN_IDS / 2; i < k; i++)
         out[i] = p->id[out[i]];
     return k;
 }
 
-/* Where the piece is, or would go: an empty entry, else its home. */
+/* Where the piece is, or would go: an empty entry, else the first of its line. */
 static struct piece_entry *
 place(const struct pieces *c, struct piece_key k)
 {
-    const size_t home = pieces_hash(k) >> c->shift;
+    const size_t home = (size_t)(pieces_at(c, pieces_hash(k)) - c->entry);
 
     for (size_t i = 0; i < REACH; i++) {
         struct piece_entry *e = &c->entry[(home + i) & c->mask];
@@ -112,22 +116,22 @@ place(const struct pieces *c, struct piece_key k)
     return &c->entry[home];
 }
 
-size_t
-pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key k,
-            uint16_t *out)
+/* What is often looked up moves to the line where it is looked for first. */
+static void
+bring_home(struct pieces *c, struct piece_entry *e)
 {
-    struct piece_entry *e = place(c, k);
-    uint16_t id[PIECES_SHORT + 1] = { 0 };
-    size_t ids;
+    struct piece_entry *home = pieces_at(c, pieces_hash(e->key)) + 1, swap = *home;
 
-    if (pieces_hit(e, k)) {
-        memcpy(out, e->id, sizeof e->id);
-        return e->n;
-    }
-    ids = merged(c, s, n, id);
-    memcpy(out, id, sizeof id);
-    if (ids > PIECES_IDS)
-        return ids;
+    if (e == home || e == home - 1)
+        return;
+    *home = *e;
+    *e = swap;
+}
+
+static void
+remember(struct pieces *c, struct piece_entry *e, struct piece_key k, const uint16_t *id,
+         size_t ids)
+{
     if (!e->key.high) {
         if (c->used * 8 > c->mask * 5 && c->shift > 64 - BITS_MAX) {
             grow(c);
@@ -138,6 +142,32 @@ pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key
     e->key = k;
     memcpy(e->id, id, sizeof e->id);
     e->n = (uint16_t)ids;
+}
+
+size_t
+pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key k,
+            uint16_t *out)
+{
+    /* an entry that no piece finds: the piece of this key has too many ids for one */
+    const struct piece_key many = { k.low, k.high | UINT64_C(1) << 63 };
+    struct piece_entry *e = place(c, k);
+    uint16_t id[PIECES_SHORT + 1] = { 0 };
+    size_t ids;
+
+    if (pieces_hit(e, k)) {
+        memcpy(out, e->id, sizeof e->id);
+        ids = e->n;
+        bring_home(c, e);
+        return ids;
+    }
+    if (n > PIECES_IDS && pieces_hit(place(c, many), many))
+        return pieces_long(c, s, n, out);
+    ids = merged(c, s, n, id);
+    memcpy(out, id, sizeof id);
+    if (ids <= PIECES_IDS)
+        remember(c, e, k, id, ids);
+    else
+        remember(c, place(c, many), many, id, 0);
     return ids;
 }
 

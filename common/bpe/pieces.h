@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "common/bpe/bpe.h"
-enum { PIECES_SHORT = 15, PIECES_IDS = 7 };
+enum { PIECES_SHORT = 15, PIECES_IDS = 7, PIECES_NONE = 16 /* a length no entry has */ };
 struct piece_key { /* the bytes, then the length on top */
     uint64_t low, high;
 };
@@ -42,17 +42,17 @@ pieces_hash(struct piece_key k)
     return (k.low ^ k.high * 0x9E3779B97F4A7C15u) * 0xC2B2AE3D27D4EB4Fu;
 }
 
-/* The key of n bytes at s, 0 < n <= PIECES_SHORT; 16 bytes are read. */
+/* The key of n bytes at s, 0 < n <= PIECES_SHORT, or one that nothing has; 16 bytes are read. */
 static inline struct piece_key
 pieces_key(const unsigned char *s, size_t n)
 {
 #define UP_TO(n) (~UINT64_C(0) >> (64 - 8 * (n)))
-    static const struct piece_key keep[PIECES_SHORT + 1] = {
+    static const struct piece_key keep[PIECES_NONE + 1] = {
         { 0, 0 }, { UP_TO(1), 0 }, { UP_TO(2), 0 }, { UP_TO(3), 0 }, { UP_TO(4), 0 },
         { UP_TO(5), 0 }, { UP_TO(6), 0 }, { UP_TO(7), 0 }, { UP_TO(8), 0 },
         { UP_TO(8), UP_TO(1) }, { UP_TO(8), UP_TO(2) }, { UP_TO(8), UP_TO(3) },
         { UP_TO(8), UP_TO(4) }, { UP_TO(8), UP_TO(5) }, { UP_TO(8), UP_TO(6) },
-        { UP_TO(8), UP_TO(7) }
+        { UP_TO(8), UP_TO(7) }, { 0, 0 }
     };
 #undef UP_TO
     struct piece_key k;
@@ -63,10 +63,11 @@ pieces_key(const unsigned char *s, size_t n)
     return k;
 }
 
+/* The two entries, a cache line, where a piece is most often. */
 static inline struct piece_entry *
 pieces_at(const struct pieces *c, uint64_t hash)
 {
-    return &c->entry[hash >> c->shift];
+    return &c->entry[hash >> c->shift & ~UINT64_C(1)];
 }
 
 static inline int
@@ -75,7 +76,7 @@ pieces_hit(const struct piece_entry *e, struct piece_key k)
     return !((e->key.low ^ k.low) | (e->key.high ^ k.high));
 }
 
-/* The ids of a short piece that its home entry did not have; out has room for 16. */
+/* The ids of a short piece that its line did not have; out has room for 16. */
 size_t pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key k,
                    uint16_t *out);
 /* The ids of any piece of more than PIECES_SHORT bytes; out has room for n + 16. */

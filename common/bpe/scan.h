@@ -17,7 +17,7 @@ struct pairs;
 #else
 #define SCAN_CLONES
 #endif
-enum { SCAN_WORD = 64, SCAN_PAD = 128 };
+enum { SCAN_WORD = 64, SCAN_PAD = 128, SCAN_IDS = 16 };
 enum { /* bits of struct scan_classes.of */
     SCAN_LETTER = 1, SCAN_NUMBER = 2, SCAN_BLANK = 4, SCAN_WHITE = 8, SCAN_QUOTE = 16,
     SCAN_MARK = 32 /* may begin an added token */
@@ -46,7 +46,8 @@ struct scan {
     size_t (*positions)(const uint64_t *start, size_t words, uint32_t base, uint32_t *pos);
     /* Copies s[0..n), perhaps 63 bytes too many written; is a byte 0xCC or more there? */
     int (*copy)(unsigned char *to, const char *s, size_t n);
-    /* Merges s[0..n), 0 < n <= PAIRS_BLOCK, to symbols (pairs.h); returns how many. */
+    /* Merges s[0..n), 0 < n <= PAIRS_BLOCK, to symbols (pairs.h); returns how many.  symbol has
+     * room for n, and for SCAN_IDS. */
     size_t (*merge)(const struct pairs *p, const unsigned char *s, size_t n,
                     uint16_t *symbol);
 };

@@ -98,15 +98,16 @@ copy(unsigned char *to, const char *s, size_t n)
 static inline uint32_t
 find(const struct pairs *p, uint32_t left, uint32_t right)
 {
-    const uint32_t key = left << 16 | right;
-    const struct pairs_bucket *b = &p->bucket[pairs_slot(p, key)];
+    const uint32_t key = left << 16 | right, hash = pairs_hash(left, right);
+    const struct pairs_bucket *b =
+        &p->bucket[pairs_may(p, hash) ? hash >> p->shift : p->mask + 1];
     const __m256i same = _mm256_cmpeq_epi32(_mm256_load_si256((const __m256i *)b->key),
                                             _mm256_set1_epi32((int)key));
     const unsigned hit = (unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(same));
 
     if (__builtin_expect(b->more && !hit, 0))
         return pairs_find(p, left, right);
-    return b->symbol[__builtin_ctz(hit | 1u << PAIRS_WAYS)]; /* else b->none */
+    return b->symbol[__builtin_ctz(hit | 1u << PAIRS_WAYS)]; /* else the last */
 }
 
 /*

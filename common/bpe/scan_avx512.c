@@ -81,14 +81,15 @@ copy(unsigned char *to, const char *s, size_t n)
 static inline uint32_t
 find(const struct pairs *p, uint32_t left, uint32_t right)
 {
-    const uint32_t key = left << 16 | right;
-    const struct pairs_bucket *b = &p->bucket[pairs_slot(p, key)];
+    const uint32_t key = left << 16 | right, hash = pairs_hash(left, right);
+    const struct pairs_bucket *b =
+        &p->bucket[pairs_may(p, hash) ? hash >> p->shift : p->mask + 1];
     const __m256i keys = _mm256_load_si256((const __m256i *)b->key);
     const unsigned hit = _mm256_cmpeq_epi32_mask(keys, _mm256_set1_epi32((int)key));
 
     if (__builtin_expect(b->more && !hit, 0))
         return pairs_find(p, left, right);
-    return b->symbol[__builtin_ctz(hit | 1u << PAIRS_WAYS)]; /* else b->none */
+    return b->symbol[__builtin_ctz(hit | 1u << PAIRS_WAYS)]; /* else the last */
 }
 
 /*
@@ -116,11 +117,22 @@ begin(struct places *a, const struct pairs *p, const unsigned char *s, size_t n)
 static inline size_t
 finish(const struct places *a, size_t n, uint16_t *symbol)
 {
-    size_t count = 0;
+    const uint64_t left = a->alive & ((UINT64_C(2) << n) - 2);
+    const int count = __builtin_popcountll(left);
+    const __m512i low =
+        _mm512_maskz_compress_epi16((__mmask32)left, _mm512_loadu_si512(a->symbol));
 
-    for (uint64_t left = a->alive & ((UINT64_C(2) << n) - 2); left; left &= left - 1)
-        symbol[count++] = a->symbol[__builtin_ctzll(left)];
-    return count;
+    if (count <= 16) /* SCAN_IDS: so much room there is always */
+        _mm256_storeu_si256((__m256i *)symbol, _mm512_castsi512_si256(low));
+    if (count > 16 || left >> 32) {
+        const int first = __builtin_popcount((uint32_t)left);
+        _mm512_mask_storeu_epi16(symbol, (__mmask32)((UINT64_C(1) << first) - 1), low);
+        _mm512_mask_storeu_epi16(
+            symbol + first, (__mmask32)((UINT64_C(1) << (count - first)) - 1),
+            _mm512_maskz_compress_epi16((__mmask32)(left >> 32),
+                                        _mm512_loadu_si512(a->symbol + 32)));
+    }
+    return (size_t)count;
 }
 
 /* `at` becomes the symbol; the place that is gone, the one before, and both new ranks. */
@@ -170,15 +182,16 @@ merge16(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbo
     __m256i r = _mm256_mask_loadu_epi16(_mm256_set1_epi16(-1), (__mmask16)((1u << n) - 2),
                                         a.rank);
     for (;;) {
-        const uint32_t low = (uint32_t)_mm_cvtsi128_si32(
-            _mm_minpos_epu16(_mm256_castsi256_si128(r)));
-        const uint32_t high = (uint32_t)_mm_cvtsi128_si32(
-            _mm_minpos_epu16(_mm256_extracti128_si256(r, 1))) + (8u << 16);
-        const uint32_t lowest = (high & 0xFFFF) < (low & 0xFFFF) ? high : low;
-        const unsigned at = lowest >> 16;
-        if ((lowest & 0xFFFF) == PAIRS_NONE)
+        /* rank << 16 | place: the lower of both halves without a branch */
+        const uint32_t low = _rotl((uint32_t)_mm_cvtsi128_si32(
+            _mm_minpos_epu16(_mm256_castsi256_si128(r))), 16);
+        const uint32_t high = _rotl((uint32_t)_mm_cvtsi128_si32(
+            _mm_minpos_epu16(_mm256_extracti128_si256(r, 1))), 16) | 8;
+        const uint32_t lowest = high < low ? high : low;
+        const unsigned at = lowest & 0xFFFF;
+        if (lowest >> 16 == PAIRS_NONE)
             break;
-        const struct step t = step(&a, p, at, lowest & 0xFFFF);
+        const struct step t = step(&a, p, at, lowest >> 16);
         r = _mm256_mask_set1_epi16(r, (__mmask16)(1u << t.gone), -1);
         r = _mm256_mask_set1_epi16(r, (__mmask16)(1u << at), (short)t.rank);
         r = _mm256_mask_set1_epi16(r, (__mmask16)(1u << t.before), (short)t.rank_before);
