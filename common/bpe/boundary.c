@@ -31,9 +31,12 @@ widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_
     memset(over, 0, 4 * sizeof *over);
     while (high) {
         const unsigned i = (unsigned)__builtin_ctzll(high);
-        uint32_t length;
-        const uint32_t c = char_read((const char *)t + w * SCAN_WORD + i, &length);
-        const unsigned class = char_flags(c) & CHAR_CLASS;
+        const unsigned char *s = t + w * SCAN_WORD + i;
+        unsigned class = char_lead(s[0]);
+        uint32_t length = char_length(s[0]);
+        if (!(class & CHAR_ALIKE))
+            class = char_flags(char_read((const char *)s, &length));
+        class &= CHAR_CLASS;
         const uint64_t bytes = (ONE << length) - 1, here = bytes << i;
         if (i + length > SCAN_WORD)
             over[class] = bytes >> (SCAN_WORD - i);

@@ -2,7 +2,7 @@
  * nfc - canonical composition through utf8proc, gated to Unicode 9.0
  *
  * Text is cut before each "safe" character: a starter that NFC neither changes nor joins to
- * the left.  Only stretches that hold an unsafe character go through decomposition,
+ * the left.  Only stretches that may not be in normal form go through decomposition,
  * ordering and composition; utf8proc never sees a code point newer than 9.0, and what it
  * knows of the older ones is frozen by Unicode's stability policy.
  */
@@ -18,10 +18,10 @@
 /* U+0300, the first unsafe character, and all beyond it begin with a byte from 0xCC on. */
 enum { FIRST_UNSAFE = 0xCC, DECOMPOSED = 4, CLASSES = 256 };
 
-static int
-unsafe_at(const char *s, uint32_t *length)
+static unsigned
+flags_at(const char *s, uint32_t *length)
 {
-    return (char_flags(char_read(s, length)) & CHAR_COMPOSES) != 0;
+    return char_flags(char_read(s, length)) & (CHAR_COMPOSES | CHAR_MARK);
 }
 
 /* The offset of the next byte from FIRST_UNSAFE on at or after i, or n. */
@@ -42,22 +42,51 @@ next_high(const unsigned char *u, size_t i, size_t n)
     return i;
 }
 
-/* The offset of the next unsafe character at or after i, or n. */
-static size_t
-next_unsafe(const char *s, size_t i, size_t n)
+static unsigned
+class_at(const char *s)
 {
     uint32_t length;
+    return utf8proc_get_property((int32_t)char_read(s, &length))->combining_class;
+}
 
-    for (; (i = next_high((const unsigned char *)s, i, n)) < n; i += length)
-        if (unsafe_at(s + i, &length))
+/*
+ * The next run of unsafe characters at or after i that may not be in normal form, and its end;
+ * n: none.  Marks that compose with nothing are, where their classes do not fall (UAX #15,
+ * "detecting normalization forms").
+ */
+static size_t
+next_unsafe(const char *s, size_t i, size_t n, size_t *end)
+{
+    uint32_t length;
+    size_t at;
+
+    for (; (i = next_high((const unsigned char *)s, i, n)) < n; i = at) {
+        if (!(char_lead((unsigned char)s[i]) & (CHAR_COMPOSES | CHAR_MARK))) {
+            at = i + char_length((unsigned char)s[i]);
+            continue;
+        }
+        unsigned flags = flags_at(s + i, &length), bad = 0, last = 0;
+        for (at = i; flags; flags = at < n ? flags_at(s + at, &length) : 0) {
+            const unsigned class = bad ? 0 : class_at(s + at);
+            bad |= (flags & CHAR_COMPOSES) || class < last;
+            last = class;
+            at += length;
+        }
+        if (bad) {
+            *end = at;
             return i;
+        }
+        if (at == i)
+            at += length;
+    }
     return n;
 }
 
 int
 nfc_is(const char *s, size_t n)
 {
-    return next_unsafe(s, 0, n) == n;
+    size_t end;
+    return next_unsafe(s, 0, n, &end) == n;
 }
 
 static void
@@ -95,8 +124,7 @@ decompose(struct nfc *w, const char *s, size_t n)
 static void
 order(struct nfc *w, size_t from, size_t to)
 {
-    size_t start[CLASSES + 1] = { 0 };
-    size_t i;
+    size_t start[CLASSES + 1], i;
 
     for (i = from + 1; i < to && w->class[i - 1] <= w->class[i]; i++)
         ;
@@ -116,6 +144,7 @@ order(struct nfc *w, size_t from, size_t to)
         }
         return;
     }
+    memset(start, 0, sizeof start);
     for (i = from; i < to; i++)
         start[w->class[i] + 1]++;
     for (i = 0; i < CLASSES; i++)
@@ -153,15 +182,13 @@ nfc_add(struct nfc *w, struct buf *out, const char *s, size_t n)
     size_t done = 0, at, end;
     uint32_t length;
 
-    while ((at = next_unsafe(s, done, n)) < n) {
+    while ((at = next_unsafe(s, done, n, &end)) < n) {
         size_t begin = at;
         if (begin > done) { /* the starter that what follows may join */
             begin -= char_back(s + done, begin - done);
             if (char_flags(char_read(s + begin, &length)) & CHAR_INERT)
                 begin = at;
         }
-        for (end = at; end < n && unsafe_at(s + end, &length); end += length)
-            ;
         buf_add(out, s + done, begin - done);
         struct nfc_change change = { begin, end, out->n - start, 0 };
         compose(w, out, s + begin, end - begin);
