@@ -1,6 +1,6 @@
 /* batch - laying texts out, finding what parts them, looking pieces up */
 #include "common/bpe/batch.h"
-#include <stdlib.h>
+#include <string.h>
 #include "common/base/mem.h"
 #include "common/bpe/encode.h"
 #include "common/bpe/events.h"
@@ -8,7 +8,7 @@
 #include "common/bpe/pieces.h"
 
 /* AHEAD: look-ups whose entries are being fetched.  WINDOW: words cut into pieces at a time. */
-enum { AHEAD = 32, WINDOW = 256, MASKS = 11 };
+enum { AHEAD = 32, WINDOW = 256, MASKS = 12 };
 
 struct batch {
     const struct bpe *b;
@@ -27,8 +27,9 @@ struct batch {
     struct buf form;
     uint16_t *id;
     size_t ids, id_cap;
-    size_t *end;
+    size_t *end, *from, *sorted;
     size_t ends, end_cap;
+    size_t gap[2];               /* bytes between texts that stayed and texts that moved */
     struct batch_ids result;
 };
 
@@ -55,7 +56,7 @@ batch_free(struct batch *t)
     encoder_free(t->encoder);
     mem_free(t->wide.p);
     mem_free(t->text);
-    free(t->masks);
+    mem_free(t->masks);
     mem_free(t->pos);
     events_free(&t->events);
     pieces_free(t->pieces);
@@ -63,6 +64,8 @@ batch_free(struct batch *t)
     mem_free(t->form.p);
     mem_free(t->id);
     mem_free(t->end);
+    mem_free(t->from);
+    mem_free(t->sorted);
     mem_free(t);
 }
 
@@ -100,36 +103,35 @@ add_form(struct batch *t, const char *s, size_t n)
     t->n += t->form.n;
 }
 
-/* A text that NFC may change: tokens of the raw text first, then the stretches between. */
+/* The text at `from`: tokens of the raw text first, then the stretches between. */
 static void
-add_normalised(struct batch *t, const char *s, size_t n)
+add_normalised(struct batch *t, size_t from, size_t n)
 {
+#define AT(i) ((const char *)t->text + from + (i)) /* the text may move */
     struct added_scan scan;
     struct added_part part;
 
     if (!t->b->raw) {
-        add_form(t, s, n);
+        add_form(t, AT(0), n);
         return;
     }
-    for (scan = added_scan(t->b->raw, s, n); added_next(&scan, &part);) {
+    for (scan = added_scan(t->b->raw, AT(0), n); scan.s = AT(0), added_next(&scan, &part);) {
         if (part.id < 0) {
-            add_form(t, s + part.from, part.to - part.from);
+            add_form(t, AT(part.from), part.to - part.from);
             continue;
         }
         room(t, part.to - part.from);
-        memcpy(t->text + t->n, s + part.from, part.to - part.from);
+        memcpy(t->text + t->n, AT(part.from), part.to - part.from);
         events_add(&t->events.early, t->n, t->n + part.to - part.from, part.id);
         t->n += part.to - part.from;
     }
     t->events.specials += scan.specials;
+#undef AT
 }
 
 void
 batch_add(struct batch *t, const char *s, size_t n)
 {
-    const size_t from = t->n;
-    int high, scanned = 0;
-
     if (t->encoder) {
         encode_text(t->encoder, s, n, SIZE_MAX, &t->wide);
         add_end(t, t->wide.n);
@@ -137,15 +139,10 @@ batch_add(struct batch *t, const char *s, size_t n)
         return;
     }
     room(t, n + 1);
-    high = t->b->scan->copy(t->text + from, s, n);
+    events_text(&t->events, t->n, t->n + n);
+    if (n)
+        memcpy(t->text + t->n, s, n);
     t->n += n;
-    if (high && t->b->nfc && !nfc_is(s, n)) {
-        t->n = from;
-        add_normalised(t, s, n);
-        scanned = 1;
-    }
-    room(t, 1);
-    events_text(&t->events, from, t->n, scanned);
     t->text[t->n++] = 0;
 }
 
@@ -155,26 +152,91 @@ batch_bytes(const struct batch *t)
     return t->n;
 }
 
-/* The masks of `words` words, and one more each. */
+/* Room for the masks of `words` words, and one more each; kept: the first so many words. */
 static void
-masks(struct batch *t, size_t words)
+masks(struct batch *t, size_t words, size_t kept)
 {
     struct scan_masks *m = &t->mask;
     uint64_t **of[MASKS] = { &m->letter, &m->number, &m->blank, &m->white, &m->quote, &m->mark,
-                             &m->high, &m->inside, &m->cut, &m->odd, &m->start };
+                             &m->high, &m->inside, &m->unsafe, &m->cut, &m->odd, &m->start };
     const size_t each = words + 1;
 
     if (!t->masks || each > t->words) {
         const size_t more = (each + each / 2 + 7) / 8 * 8;
-        free(t->masks);
-        t->masks = aligned_alloc(64, mem_mul(mem_mul(more, MASKS), sizeof *t->masks));
-        if (!t->masks)
-            mem_alloc(SIZE_MAX);
+        uint64_t *new = mem_aligned(mem_mul(mem_mul(more, MASKS), sizeof *new), 64);
+        for (int i = 0; i < MASKS; i++) {
+            if (kept)
+                memcpy(new + more * (size_t)i, *of[i], kept * sizeof *new);
+            *of[i] = new + more * (size_t)i;
+        }
+        mem_free(t->masks);
+        t->masks = new;
         t->words = more;
-        for (int i = 0; i < MASKS; i++)
-            *of[i] = t->masks + more * (size_t)i;
     }
-    memset(m->cut, 0, each * sizeof *m->cut);
+}
+
+/* Classes of the words from `from` on; returns how many there are now.  *unsafe: NFC may
+ * change something in them. */
+static size_t
+classify(struct batch *t, size_t from, int *unsafe)
+{
+    const size_t words = (t->n + SCAN_WORD - 1) / SCAN_WORD;
+    struct scan_masks m;
+
+    room(t, 0);
+    memset(t->text + t->n, 0, SCAN_PAD);
+    masks(t, words, from);
+    m = t->mask;
+    m.letter += from, m.number += from, m.blank += from, m.white += from, m.quote += from;
+    m.mark += from, m.high += from;
+    t->b->scan->classify(t->text + from * SCAN_WORD, words - from, &t->b->classes, &m);
+    *unsafe = boundary_widen(t->text, from, words, &t->mask);
+    return words;
+}
+
+static int
+any(const uint64_t *mask, size_t from, size_t to)
+{
+    uint64_t last = mask[to / SCAN_WORD] & ~(~UINT64_C(0) << to % SCAN_WORD);
+    size_t w = from / SCAN_WORD;
+
+    if (w == to / SCAN_WORD)
+        return (last & ~UINT64_C(0) << from % SCAN_WORD) != 0;
+    if (mask[w] >> from % SCAN_WORD)
+        return 1;
+    while (++w < to / SCAN_WORD)
+        if (mask[w])
+            return 1;
+    return last != 0;
+}
+
+/* Texts that are not in normal form move behind the others, in normal form. */
+static size_t
+normalise(struct batch *t, size_t words)
+{
+    int unsafe = 0;
+
+    for (size_t i = 0; i < t->events.texts; i++) {
+        struct span *x = &t->events.text[i];
+        const size_t from = x->from, n = x->to - x->from;
+        if (!any(t->mask.unsafe, from, from + n) || nfc_is((const char *)t->text + from, n))
+            continue;
+        if (!unsafe++) { /* the next word begins with the first of them */
+            room(t, SCAN_WORD);
+            memset(t->text + t->n, 0, SCAN_WORD);
+            t->gap[0] = t->n;
+            t->gap[1] = t->n = words * SCAN_WORD;
+        }
+        x->dead_from = x->from;
+        x->dead_to = x->to + 1;
+        x->from = (uint32_t)t->n;
+        x->moved = 1;
+        add_normalised(t, from, n);
+        room(t, 1);
+        x->to = (uint32_t)t->n;
+        t->text[t->n++] = 0;
+    }
+    return unsafe ? classify(t, words, &unsafe) : words;
 }
 
 /* The events before `end`: added tokens' ids, and the ends of texts. */
@@ -186,7 +248,7 @@ emit(struct batch *t, size_t end, uint16_t *out)
     for (; t->at < t->events.all.n && e->from < end; e++, t->at++) {
         if (e->id >= 0)
             *out++ = (uint16_t)e->id;
-        else
+        else if (e->id == EVENT_END)
             add_end(t, (size_t)(out - t->id));
     }
     return out;
@@ -282,45 +344,63 @@ pieces_of(struct batch *t, size_t words)
     t->ids = (size_t)(out - t->id);
 }
 
+/* `end` has the texts in the order of their places: to the order given, with where each
+ * begins. */
 static void
-reset(struct batch *t)
+reorder(struct batch *t)
 {
-    t->n = t->at = t->ends = t->wide.n = 0;
-    events_reset(&t->events);
+    const struct span *text = t->encoder ? NULL : t->events.text;
+    size_t moved = 0, at = 0;
+
+    for (size_t i = 0; i < t->ends; i++)
+        moved += !(text && text[i].moved); /* they follow those that stayed */
+    t->from = mem_realloc(t->from, t->end_cap, sizeof *t->from);
+    t->sorted = mem_realloc(t->sorted, t->end_cap, sizeof *t->sorted);
+    memcpy(t->sorted, t->end, t->ends * sizeof *t->end);
+    for (size_t i = 0; i < t->ends; i++) {
+        const size_t k = text && text[i].moved ? moved++ : at++;
+        t->from[i] = k ? t->sorted[k - 1] : 0;
+        t->end[i] = t->sorted[k];
+    }
 }
 
 static const struct batch_ids *
 result(struct batch *t)
 {
-    t->result = (struct batch_ids){ t->id, NULL, t->end, t->ends, t->events.specials };
+    reorder(t);
+    t->result = (struct batch_ids){ t->id, NULL, t->from, t->end, t->ends,
+                                    t->events.specials };
     if (t->encoder) {
         t->result.id = NULL;
         t->result.wide = t->wide.p;
         t->result.specials = encoder_specials(t->encoder);
     }
-    reset(t);
+    t->n = t->at = t->ends = t->wide.n = t->gap[0] = t->gap[1] = 0;
+    events_reset(&t->events);
     return &t->result;
 }
 
 const struct batch_ids *
 batch_run(struct batch *t)
 {
-    const size_t words = (t->n + SCAN_WORD - 1) / SCAN_WORD;
-    const size_t want = t->n + SCAN_WORD;
+    size_t words, want;
+    int unsafe = 0;
 
     if (t->encoder || !t->n)
         return result(t);
+    words = classify(t, 0, &unsafe);
+    if (unsafe && t->b->nfc)
+        words = normalise(t, words);
+    want = t->n + SCAN_WORD;
     if (want > t->id_cap) {
         t->id_cap = want + want / 2;
         mem_free(t->id);
         t->id = mem_array(t->id_cap, sizeof *t->id);
     }
-    memset(t->text + t->n, 0, SCAN_PAD);
-    masks(t, words);
-    t->b->scan->classify(t->text, words, &t->b->classes, &t->mask);
-    boundary_widen(t->text, words, &t->mask);
+    memset(t->mask.cut, 0, (words + 1) * sizeof *t->mask.cut);
     if (t->n % SCAN_WORD)
         t->mask.cut[words - 1] |= ~UINT64_C(0) << t->n % SCAN_WORD;
+    boundary_set(t->mask.cut, t->gap[0], t->gap[1]);
     events_find(&t->events, t->b, t->text, words, &t->mask);
     t->b->boundary(t->text, words, t->b->run, &t->mask);
     pieces_of(t, words);

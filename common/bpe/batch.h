@@ -5,7 +5,7 @@
  *
  *     struct batch *t = batch_new(bpe);           // one a thread
  *     batch_add(t, s, n); ...                     // texts
- *     const struct batch_ids *r = batch_run(t);   // ids of text i: [r->end[i-1], r->end[i])
+ *     const struct batch_ids *r = batch_run(t);   // ids of text i: [r->from[i], r->end[i])
  *
  * Texts are laid one after the other; masks find the pieces of all of them (boundary.h), which
  * are looked up in a table of those met before (pieces.h), in groups, so that one look-up's
@@ -21,7 +21,7 @@ enum { BATCH_BYTES = 16384 };
 struct batch_ids {
     const uint16_t *id;  /* NULL when an id may be over 65,535: then */
     const int *wide;
-    const size_t *end;   /* [n] */
+    const size_t *from, *end; /* [n] */
     size_t n;            /* texts */
     size_t specials;     /* special tokens typed in them */
 };

@@ -17,8 +17,8 @@ boundary_set(uint64_t *mask, size_t from, size_t to)
     }
 }
 
-/* The classes of the characters whose first byte is in word w; what of their bytes falls into
- * the next word is left in `over`, by class. */
+/* The classes of the characters whose first byte is in word w, and which NFC may change; what
+ * of their bytes falls into the next word is left in `over`, by class. */
 static void
 widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_t over[4])
 {
@@ -28,15 +28,18 @@ widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_
     m->number[w] |= over[CHAR_NUMBER];
     m->white[w] |= over[CHAR_WHITE];
     m->inside[w] = over[CHAR_WHITE];
+    m->unsafe[w] = 0;
     memset(over, 0, 4 * sizeof *over);
     while (high) {
         const unsigned i = (unsigned)__builtin_ctzll(high);
         const unsigned char *s = t + w * SCAN_WORD + i;
-        unsigned class = char_lead(s[0]);
+        unsigned flags = char_lead(s[0]);
         uint32_t length = char_length(s[0]);
-        if (!(class & CHAR_ALIKE))
-            class = char_flags(char_read((const char *)s, &length));
-        class &= CHAR_CLASS;
+        if (!(flags & CHAR_ALIKE))
+            flags = char_flags(char_read((const char *)s, &length));
+        if (flags & (CHAR_COMPOSES | CHAR_MARK))
+            m->unsafe[w] |= ONE << i;
+        const unsigned class = flags & CHAR_CLASS;
         const uint64_t bytes = (ONE << length) - 1, here = bytes << i;
         if (i + length > SCAN_WORD)
             over[class] = bytes >> (SCAN_WORD - i);
@@ -52,16 +55,18 @@ widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_
     }
 }
 
-SCAN_CLONES void
-boundary_widen(const unsigned char *t, size_t words, const struct scan_masks *m)
+SCAN_CLONES int
+boundary_widen(const unsigned char *t, size_t from, size_t words, const struct scan_masks *m)
 {
-    uint64_t over[4] = { 0 };
+    uint64_t over[4] = { 0 }, unsafe = 0;
 
-    for (size_t w = 0; w < words; w++)
-        if (m->high[w])
+    for (size_t w = from; w < words; w++)
+        if (m->high[w]) {
             widen_word(t, w, m, over);
-        else
-            m->inside[w] = 0;
+            unsafe |= m->unsafe[w];
+        } else
+            m->inside[w] = m->unsafe[w] = 0;
+    return unsafe != 0;
 }
 
 static int

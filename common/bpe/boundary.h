@@ -5,7 +5,7 @@
  * same pieces as pretok.h finds one by one.
  *
  *     scan->classify(t, words, classes, m);
- *     boundary_widen(t, words, m);            // characters beyond ASCII
+ *     boundary_widen(t, 0, words, m);         // characters beyond ASCII
  *     ... m->cut set by the caller ...
  *     boundary_find(PATTERN_GPT2)(t, words, run, m);   // m->start
  *
@@ -18,7 +18,9 @@
 #include "common/bpe/scan.h"
 typedef void boundary_fn(const unsigned char *t, size_t words, unsigned run,
                          const struct scan_masks *m);
-void boundary_widen(const unsigned char *t, size_t words, const struct scan_masks *m);
+/* Words [from, words), which begin with a first byte; is anything in m->unsafe? */
+int boundary_widen(const unsigned char *t, size_t from, size_t words,
+                   const struct scan_masks *m);
 boundary_fn *boundary_find(int pattern); /* NULL: no such pattern */
 /* Sets the bits [from, to). */
 void boundary_set(uint64_t *mask, size_t from, size_t to);

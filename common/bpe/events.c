@@ -15,13 +15,13 @@ events_add(struct event_list *l, size_t from, size_t to, int id)
 }
 
 void
-events_text(struct events *e, size_t from, size_t to, int scanned)
+events_text(struct events *e, size_t from, size_t to)
 {
     if (e->texts == e->cap) {
         e->cap = e->texts ? 2 * e->texts : 64;
         e->text = mem_realloc(e->text, e->cap, sizeof *e->text);
     }
-    e->text[e->texts++] = (struct span){ (uint32_t)from, (uint32_t)to, scanned };
+    e->text[e->texts++] = (struct span){ .from = (uint32_t)from, .to = (uint32_t)to };
 }
 
 void
@@ -64,15 +64,20 @@ candidates(struct events *e, const struct bpe *b, const unsigned char *t, size_t
     return n;
 }
 
-/* The tokens of the raw text, which is in normal form already. */
+/* The tokens of the raw text, which is in normal form already, if a candidate is one. */
 static void
 find_raw(struct events *e, const struct bpe *b, const unsigned char *t,
-         const struct span *text)
+         const struct span *text, const uint32_t *mark, size_t n)
 {
     struct added_part part;
     struct added_scan scan =
         added_scan(b->raw, (const char *)t + text->from, text->to - text->from);
+    size_t i = 0, length;
 
+    while (i < n && !added_longest(b->raw, t + mark[i], text->to - mark[i], &length))
+        i++;
+    if (i == n)
+        return;
     while (added_next(&scan, &part))
         if (part.id >= 0)
             events_add(&e->raw, text->from + part.from, text->from + part.to, part.id);
@@ -121,28 +126,49 @@ interleave(struct events *e, const struct span *text, const struct scan_masks *m
     }
     e->raw.n = e->normal.n = 0;
     boundary_set(m->cut, text->to, text->to + 1);
-    events_add(&e->all, text->to, text->to + 1, -1);
+    events_add(&e->all, text->to, text->to + 1, EVENT_END);
+}
+
+struct cursor { size_t mark, marks, early; };
+
+/* One text, at its place.  The candidates before its end are passed. */
+static void
+find_text(struct events *e, const struct bpe *b, const unsigned char *t,
+          const struct span *text, struct cursor *at, const struct scan_masks *m)
+{
+    const struct event_list *early = &e->early;
+    size_t from;
+
+    for (; at->early < early->n && early->p[at->early].from < text->to; at->early++)
+        events_add(&e->raw, early->p[at->early].from, early->p[at->early].to,
+                   early->p[at->early].id);
+    while (at->mark < at->marks && e->mark[at->mark] < text->from)
+        at->mark++;
+    for (from = at->mark; at->mark < at->marks && e->mark[at->mark] < text->to;)
+        at->mark++;
+    if (at->mark > from && b->raw && !text->moved)
+        find_raw(e, b, t, text, e->mark + from, at->mark - from);
+    if (at->mark > from && b->rest)
+        find_normal(e, b, t, text, e->mark + from, at->mark - from);
+    interleave(e, text, m);
 }
 
 void
 events_find(struct events *e, const struct bpe *b, const unsigned char *t, size_t words,
             const struct scan_masks *m)
 {
-    const size_t marks = candidates(e, b, t, words, m);
-    size_t i = 0, given = 0;
+    struct cursor at = { 0, candidates(e, b, t, words, m), 0 };
 
     for (size_t k = 0; k < e->texts; k++) {
         const struct span *text = &e->text[k];
-        const size_t from = i;
-        for (; given < e->early.n && e->early.p[given].from < text->to; given++)
-            events_add(&e->raw, e->early.p[given].from, e->early.p[given].to,
-                       e->early.p[given].id);
-        while (i < marks && e->mark[i] < text->to)
-            i++;
-        if (i > from && b->raw && !text->scanned)
-            find_raw(e, b, t, text);
-        if (i > from && b->rest)
-            find_normal(e, b, t, text, e->mark + from, i - from);
-        interleave(e, text, m);
+        if (!text->moved) {
+            find_text(e, b, t, text, &at, m);
+            continue;
+        }
+        boundary_set(m->cut, text->dead_from, text->dead_to);
+        events_add(&e->all, text->dead_from, text->dead_to, EVENT_DEAD);
     }
+    for (size_t k = 0; k < e->texts; k++)
+        if (e->text[k].moved)
+            find_text(e, b, t, &e->text[k], &at, m);
 }

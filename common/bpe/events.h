@@ -10,13 +10,15 @@
 #include <stdint.h>
 struct bpe;
 struct scan_masks;
-struct event { uint32_t from, to; int id; }; /* id -1: a text ends at from */
+enum { EVENT_END = -1, EVENT_DEAD = -2 }; /* a text's end; bytes of no text */
+struct event { uint32_t from, to; int id; }; /* an added token's id, or one of these */
 struct event_list { struct event *p; size_t n, cap; };
-struct span { uint32_t from, to; int scanned; };
+/* A text; one that was normalised stands behind the others, and where it was is dead. */
+struct span { uint32_t from, to, dead_from, dead_to; int moved; };
 struct events {
     struct span *text;
     size_t texts, cap;
-    struct event_list early;            /* raw tokens of texts that were normalised */
+    struct event_list early;            /* raw tokens of texts that have moved */
     struct event_list raw, normal;      /* of one text */
     struct event_list all;
     uint32_t *mark;                     /* where an added token may begin */
@@ -24,9 +26,9 @@ struct events {
     size_t specials;
 };
 void events_add(struct event_list *l, size_t from, size_t to, int id);
-/* A text [from, to); scanned: its raw tokens are in `early` already. */
-void events_text(struct events *e, size_t from, size_t to, int scanned);
-/* Fills `all`, and m->cut.  m->mark says where to look. */
+void events_text(struct events *e, size_t from, size_t to);
+/* Fills `all` in the order of places: texts that have not moved, then those that have, each
+ * in the order given; and m->cut.  m->mark says where to look. */
 void events_find(struct events *e, const struct bpe *b, const unsigned char *t, size_t words,
                  const struct scan_masks *m);
 void events_reset(struct events *e);

@@ -64,7 +64,6 @@ drain(struct job *j)
 {
     const int pair = j->plan->o->pair_field != NULL;
     const struct batch_ids *r;
-    size_t from = 0;
 
     if (!j->waits)
         return;
@@ -73,10 +72,9 @@ drain(struct job *j)
     for (size_t i = 0; i < j->waits && !j->why[0]; i++) {
         struct slice side[2] = { { 0 } };
         for (int k = 0; k <= pair; k++) {
-            const size_t end = r->end[i * (size_t)(1 + pair) + (size_t)k];
+            const size_t text = i * (size_t)(1 + pair) + (size_t)k, from = r->from[text];
             side[k] = (struct slice){ r->id ? r->id + from : NULL,
-                                      r->id ? NULL : r->wide + from, end - from };
-            from = end;
+                                      r->id ? NULL : r->wide + from, r->end[text] - from };
         }
         struct waiting *w = &j->wait[i];
         w->row.hot = (const float *)(const void *)j->hots.p + w->hot;

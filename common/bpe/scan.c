@@ -4,8 +4,6 @@
 #include "common/bpe/pairs.h"
 #include "common/bpe/scan.h"
 
-enum { FIRST_UNSAFE = 0xCC }; /* U+0300, the first that NFC may change, begins with it */
-
 static void
 classify(const unsigned char *t, size_t words, const struct scan_classes *c,
          const struct scan_masks *m)
@@ -39,18 +37,6 @@ positions(const uint64_t *start, size_t words, uint32_t base, uint32_t *pos)
     return n;
 }
 
-static int
-copy(unsigned char *to, const char *s, size_t n)
-{
-    unsigned char high = 0;
-
-    if (n)
-        memcpy(to, s, n);
-    for (size_t i = 0; i < n; i++)
-        high |= to[i] >= FIRST_UNSAFE;
-    return high;
-}
-
 static size_t
 merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
 {
@@ -81,7 +67,7 @@ merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
     return n;
 }
 
-const struct scan scan_generic = { "generic", classify, positions, copy, merge };
+const struct scan scan_generic = { "generic", classify, positions, merge };
 
 const struct scan *
 scan_pick(void)

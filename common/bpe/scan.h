@@ -33,6 +33,7 @@ struct scan_masks { /* each of as many words as the text has, and one more */
     uint64_t *quote;  /* the ASCII apostrophe */
     uint64_t *mark, *high; /* high: bytes from 0x80 on */
     uint64_t *inside; /* white space: bytes of a character after its first */
+    uint64_t *unsafe; /* first bytes of characters that NFC may change, join or move */
     uint64_t *cut;    /* added tokens and what parts the texts */
     uint64_t *odd;    /* blanks left over by runs */
     uint64_t *start;  /* first bytes of pieces */
@@ -44,8 +45,6 @@ struct scan {
                      const struct scan_masks *m);
     /* The places of the bits of start[0..words), + base, to pos (64 words + 64 of room). */
     size_t (*positions)(const uint64_t *start, size_t words, uint32_t base, uint32_t *pos);
-    /* Copies s[0..n), perhaps 63 bytes too many written; is a byte 0xCC or more there? */
-    int (*copy)(unsigned char *to, const char *s, size_t n);
     /* Merges s[0..n), 0 < n <= PAIRS_BLOCK, to symbols (pairs.h); returns how many.  symbol has
      * room for n, and for SCAN_IDS. */
     size_t (*merge)(const struct pairs *p, const unsigned char *s, size_t n,

@@ -5,8 +5,6 @@
 #include <string.h>
 #include "common/bpe/pairs.h"
 
-enum { FIRST_UNSAFE = 0xCC };
-
 static inline uint64_t
 bits(__m256i a, __m256i b)
 {
@@ -72,26 +70,6 @@ positions(const uint64_t *start, size_t words, uint32_t base, uint32_t *pos)
         for (uint64_t s = start[w]; s; s &= s - 1)
             pos[n++] = base + (uint32_t)__builtin_ctzll(s);
     return n;
-}
-
-static int
-copy(unsigned char *to, const char *s, size_t n)
-{
-    const __m256i unsafe = _mm256_set1_epi8((char)FIRST_UNSAFE);
-    __m256i high = _mm256_setzero_si256();
-    unsigned char last = 0;
-    size_t i = 0;
-
-    for (; i + 32 <= n; i += 32) {
-        const __m256i v = _mm256_loadu_si256((const __m256i *)(s + i));
-        _mm256_storeu_si256((__m256i *)(to + i), v);
-        high = _mm256_or_si256(high, _mm256_cmpeq_epi8(_mm256_max_epu8(v, unsafe), v));
-    }
-    for (; i < n; i++) {
-        to[i] = (unsigned char)s[i];
-        last |= to[i] >= FIRST_UNSAFE;
-    }
-    return last || _mm256_movemask_epi8(high);
 }
 
 /* pairs_find without a branch on what is found. */
@@ -172,7 +150,7 @@ merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
 const struct scan *
 scan_avx2(void)
 {
-    static const struct scan avx2 = { "avx2", classify, positions, copy, merge };
+    static const struct scan avx2 = { "avx2", classify, positions, merge };
     return &avx2;
 }
 #else

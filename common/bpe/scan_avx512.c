@@ -5,8 +5,6 @@
 #include <string.h>
 #include "common/bpe/pairs.h"
 
-enum { FIRST_UNSAFE = 0xCC };
-
 static void
 classify(const unsigned char *t, size_t words, const struct scan_classes *c,
          const struct scan_masks *m)
@@ -55,26 +53,6 @@ positions(const uint64_t *start, size_t words, uint32_t base, uint32_t *pos)
         n += (size_t)count;
     }
     return n;
-}
-
-static int
-copy(unsigned char *to, const char *s, size_t n)
-{
-    const __m512i unsafe = _mm512_set1_epi8((char)FIRST_UNSAFE);
-    uint64_t high = 0;
-    size_t i = 0;
-
-    for (; i + 64 <= n; i += 64) {
-        const __m512i v = _mm512_loadu_si512(s + i);
-        _mm512_storeu_si512(to + i, v);
-        high |= _mm512_cmpge_epu8_mask(v, unsafe);
-    }
-    if (i < n) {
-        const __m512i v = _mm512_maskz_loadu_epi8(~0ull >> (64 - (n - i)), s + i);
-        _mm512_storeu_si512(to + i, v);
-        high |= _mm512_cmpge_epu8_mask(v, unsafe);
-    }
-    return high != 0;
 }
 
 /* pairs_find without a branch on what is found. */
@@ -276,7 +254,7 @@ merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
 const struct scan *
 scan_avx512(void)
 {
-    static const struct scan avx512 = { "avx512", classify, positions, copy, merge };
+    static const struct scan avx512 = { "avx512", classify, positions, merge };
     return &avx512;
 }
 #else

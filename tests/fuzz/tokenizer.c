@@ -152,8 +152,8 @@ use(const struct uses *u, const char *s, size_t n)
     batch_add(u->batch, "a b", 3);
     batch_add(u->batch, s, n);
     const struct batch_ids *r = batch_run(u->batch);
-    FUZZ_WANT(r->n == 2 && r->end[1] - r->end[0] == ids.n);
-    for (size_t i = 0, k = r->end[0]; i < ids.n; i++, k++)
+    FUZZ_WANT(r->n == 2 && r->end[1] - r->from[1] == ids.n);
+    for (size_t i = 0, k = r->from[1]; i < ids.n; i++, k++)
         FUZZ_WANT((r->id ? r->id[k] : r->wide[k]) == ids.p[i]);
     FUZZ_WANT(!decode_ids(u->decoder, (const uint32_t *)ids.p, ids.n, 0, &got));
     naive_decode(u->naive, ids.p, ids.n, &want);

@@ -93,7 +93,7 @@ with_set(const struct fixture *f, const char *set)
 static void
 compare(struct fixture *f, const struct batch_ids *r, size_t i, const char *s, size_t n)
 {
-    const size_t from = i ? r->end[i - 1] : 0;
+    const size_t from = r->from[i];
 
     f->want.n = 0;
     encode_text(f->encoder, s, n, SIZE_MAX, &f->want);
