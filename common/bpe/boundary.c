@@ -19,16 +19,16 @@ boundary_set(uint64_t *mask, size_t from, size_t to)
 
 /* The classes of the characters whose first byte is in word w, and which NFC may change; what
  * of their bytes falls into the next word is left in `over`, by class. */
-static void
+static inline __attribute__((always_inline)) void
 widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_t over[4])
 {
     uint64_t high = m->high[w] & ~(over[0] | over[1] | over[2] | over[3]);
+    uint64_t found[4] = { 0 }, first = 0, unsafe = 0;
 
     m->letter[w] |= over[CHAR_LETTER];
     m->number[w] |= over[CHAR_NUMBER];
     m->white[w] |= over[CHAR_WHITE];
     m->inside[w] = over[CHAR_WHITE];
-    m->unsafe[w] = 0;
     memset(over, 0, 4 * sizeof *over);
     while (high) {
         const unsigned i = (unsigned)__builtin_ctzll(high);
@@ -37,22 +37,20 @@ widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_
         uint32_t length = char_length(s[0]);
         if (!(flags & CHAR_ALIKE))
             flags = char_flags(char_read((const char *)s, &length));
-        if (flags & (CHAR_COMPOSES | CHAR_MARK))
-            m->unsafe[w] |= ONE << i;
         const unsigned class = flags & CHAR_CLASS;
         const uint64_t bytes = (ONE << length) - 1, here = bytes << i;
         if (i + length > SCAN_WORD)
             over[class] = bytes >> (SCAN_WORD - i);
         high &= ~here;
-        if (class == CHAR_LETTER)
-            m->letter[w] |= here;
-        else if (class == CHAR_NUMBER)
-            m->number[w] |= here;
-        else if (class == CHAR_WHITE) {
-            m->white[w] |= here;
-            m->inside[w] |= here & ~(ONE << i);
-        }
+        found[class] |= here; /* no branch: neighbours are often of different classes */
+        first |= ONE << i;
+        unsafe |= (uint64_t)((flags & (CHAR_COMPOSES | CHAR_MARK)) != 0) << i;
     }
+    m->letter[w] |= found[CHAR_LETTER];
+    m->number[w] |= found[CHAR_NUMBER];
+    m->white[w] |= found[CHAR_WHITE];
+    m->inside[w] |= found[CHAR_WHITE] & ~first;
+    m->unsafe[w] = unsafe;
 }
 
 SCAN_CLONES int

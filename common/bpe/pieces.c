@@ -1,7 +1,7 @@
 /* pieces - the two tables, and what fills them */
 #include "common/bpe/pieces.h"
-#include <stdlib.h>
 #include <sys/mman.h>
+#include "common/base/die.h"
 #include "common/base/mem.h"
 #include "common/bpe/scan.h"
 
@@ -9,7 +9,7 @@ enum {
     BITS_MIN = 13, BITS_MAX = 19,  /* 256 KiB, 16 MiB */
     BITS_QUICK = 16,               /* grows fourfold up to here, then twofold */
     REACH = 16,                    /* entries looked at, those of its line first */
-    BIG_BITS = 15, BIG_BYTES = 1024, BIG_ROOM = 2 << 20, BIG_IDS = 1 << 20,
+    BIG_BITS = 15, BIG_BYTES = 4096, BIG_ROOM = 2 << 20, BIG_IDS = 1 << 20,
     HUGE_PAGE = 2 << 20
 };
 
@@ -18,13 +18,22 @@ static struct piece_entry *
 entries(unsigned bits)
 {
     const size_t bytes = sizeof(struct piece_entry) << bits;
-    struct piece_entry *e = aligned_alloc(bytes < HUGE_PAGE ? 64 : HUGE_PAGE, bytes);
+    const size_t align = bytes < HUGE_PAGE ? 0 : HUGE_PAGE;
+    char *p = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                   0);
+    size_t skip;
 
-    if (!e)
-        mem_alloc(SIZE_MAX); /* dies as every lack of memory does */
-    if (bytes >= HUGE_PAGE)
-        madvise(e, bytes, MADV_HUGEPAGE);
-    return memset(e, 0, bytes);
+    if (p == MAP_FAILED)
+        die_sys("out of memory (%zu bytes)", bytes);
+    if (!align)
+        return (struct piece_entry *)(void *)p;
+    skip = (align - (uintptr_t)p % align) % align;
+    if (skip)
+        munmap(p, skip);
+    if (align - skip)
+        munmap(p + skip + bytes, align - skip);
+    madvise(p + skip, bytes, MADV_HUGEPAGE);
+    return (struct piece_entry *)(void *)(p + skip);
 }
 
 struct pieces *
@@ -44,7 +53,7 @@ pieces_free(struct pieces *c)
 {
     if (!c)
         return;
-    free(c->entry);
+    munmap(c->entry, sizeof *c->entry * (c->mask + 1));
     mem_free(c->big);
     mem_free(c->bytes.p);
     mem_free(c->ids.p);
@@ -70,7 +79,7 @@ grow(struct pieces *c)
                 e = e == c->entry + c->mask ? c->entry : e + 1;
             *e = old[i];
         }
-    free(old);
+    munmap(old, sizeof *old * n);
 }
 
 /* Blanks as the tokens of their runs, the longest first (at most one byte a token). */

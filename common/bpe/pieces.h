@@ -5,7 +5,7 @@
  *
  * Short pieces (PIECES_SHORT bytes and 7 ids at most) are in an open-addressing table of 32
  * bytes an entry that grows from 256 KiB to 16 MiB; when it is full a newer piece takes an
- * older one's place.  Longer ones, up to 1 KiB, have a table beside, 4 MiB, that is emptied
+ * older one's place.  Longer ones, up to 4 KiB, have a table beside, 4 MiB, that is emptied
  * when full.
  */
 #include <stddef.h>

@@ -151,6 +151,14 @@ merge8(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol
     return finish(&a, n, symbol);
 }
 
+/* What minpos found, as rank << 16 | place. */
+static inline uint32_t
+rank_first(__m128i found)
+{
+    const uint32_t x = (uint32_t)_mm_cvtsi128_si32(found);
+    return x << 16 | x >> 16;
+}
+
 static inline size_t
 merge16(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
 {
@@ -161,10 +169,9 @@ merge16(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbo
                                         a.rank);
     for (;;) {
         /* rank << 16 | place: the lower of both halves without a branch */
-        const uint32_t low = _rotl((uint32_t)_mm_cvtsi128_si32(
-            _mm_minpos_epu16(_mm256_castsi256_si128(r))), 16);
-        const uint32_t high = _rotl((uint32_t)_mm_cvtsi128_si32(
-            _mm_minpos_epu16(_mm256_extracti128_si256(r, 1))), 16) | 8;
+        const uint32_t low = rank_first(_mm_minpos_epu16(_mm256_castsi256_si128(r)));
+        const uint32_t high =
+            rank_first(_mm_minpos_epu16(_mm256_extracti128_si256(r, 1))) | 8;
         const uint32_t lowest = high < low ? high : low;
         const unsigned at = lowest & 0xFFFF;
         if (lowest >> 16 == PAIRS_NONE)
