@@ -4,9 +4,14 @@
 #include "common/bpe/scan.h"
 #include "formats/tokenizer.h"
 
-/* WINDOW: bytes that a joint may merge again.  BUDGET: bytes that all joints together may, as
- * a multiple of the piece: beyond it the heap is the cheaper way. */
-enum { BYTES = 256, SYMBOLS = 65535, WINDOW = 2048, BUDGET = 2, LINE = 64 };
+enum { BYTES = 256, SYMBOLS = 65535, BLOCK = 4096, LINE = 64 };
+/*
+ * How a long piece is cut: bytes of a block, and those that its joints may merge again: so many
+ * at first and so many per cent of what is done.  Small blocks are merged in registers, and are
+ * the fastest where their joints hold; large ones are swept.
+ */
+static const struct cut { size_t block, first, percent; } small = { PAIRS_BLOCK, 1024, 50 },
+                                                          large = { BLOCK, 65536, 200 };
 
 /* The symbol of each id, or -1; NULL: the tokenizer does not fit. */
 static int *
@@ -179,11 +184,11 @@ stands(const struct pairs *p, uint32_t a, uint32_t b)
 
 struct joint { /* a long piece, merged up to out[0..count) */
     const struct pairs *p;
-    struct heap_work *work;
+    struct pairs_work *work;
     const unsigned char *s;
     uint16_t *out;
     size_t count;
-    size_t budget; /* bytes that may still be merged again */
+    size_t again; /* bytes merged again so far */
 };
 
 static size_t
@@ -196,26 +201,30 @@ bytes_of(const struct pairs *p, const uint16_t *symbol, size_t n)
     return bytes;
 }
 
+static size_t
+some(const struct joint *j, const unsigned char *s, size_t n, uint16_t *out)
+{
+    return n <= PAIRS_BLOCK ? j->p->scan->merge(j->p, s, n, out)
+                            : sweep_merge(j->work->sweep, j->p, s, n, out);
+}
+
 /*
  * The block's symbols next[0..n) do not stand beside what came before them at byte `at`:
  * merges again ever more symbols of both sides until both new joints stand.  0: gives up.
  */
 static int
-mend(struct joint *j, size_t at, const uint16_t *next, size_t n)
+mend(struct joint *j, const struct cut *cut, size_t at, const uint16_t *next, size_t n)
 {
-    uint16_t middle[WINDOW];
+    uint16_t *middle = j->work->middle;
 
     for (size_t reach = 1;; reach *= 2) {
         const size_t a = reach < j->count ? reach : j->count, b = reach < n ? reach : n;
         const size_t before = bytes_of(j->p, j->out + j->count - a, a);
         const size_t bytes = before + bytes_of(j->p, next, b);
-        const unsigned char *s = j->s + at - before;
-        if (bytes > WINDOW || bytes > j->budget)
+        j->again += bytes;
+        if (bytes > SWEEP_MAX || j->again > cut->first + at * cut->percent / 100)
             return 0;
-        j->budget -= bytes;
-        const size_t k = bytes <= PAIRS_BLOCK
-                             ? j->p->scan->merge(j->p, s, bytes, middle)
-                             : by_heap(j->p, j->work, s, bytes, middle);
+        const size_t k = some(j, j->s + at - before, bytes, middle);
         if ((a == j->count || stands(j->p, j->out[j->count - a - 1], middle[0])) &&
             (b == n || stands(j->p, middle[k - 1], next[b]))) {
             memcpy(j->out + j->count - a, middle, k * sizeof *middle);
@@ -229,37 +238,72 @@ mend(struct joint *j, size_t at, const uint16_t *next, size_t n)
     }
 }
 
-/*
- * Blocks of PAIRS_BLOCK bytes, each one's last symbol left to the next block, for the block's
- * end cut it short more often than not.
- */
+/* Blocks, each one's last symbol left to the next, for the block's end may cut it short.
+ * 0: too many joints do not hold. */
 static size_t
-by_blocks(const struct pairs *p, struct heap_work *w, const unsigned char *s, size_t n,
-          uint16_t *out)
+by_blocks(const struct pairs *p, struct pairs_work *w, const unsigned char *s, size_t n,
+          uint16_t *out, const struct cut *cut)
 {
-    struct joint j = { p, w, s, out, 0, BUDGET * n };
-    uint16_t block[PAIRS_BLOCK];
+    struct joint j = { p, w, s, out, 0, 0 };
     size_t bytes;
 
     for (size_t at = 0; at < n; at += bytes) {
-        bytes = n - at < PAIRS_BLOCK ? n - at : PAIRS_BLOCK;
-        size_t k = p->scan->merge(p, s + at, bytes, block);
+        bytes = n - at < cut->block ? n - at : cut->block;
+        size_t k = some(&j, s + at, bytes, w->block);
         if (at + bytes < n && k > 1)
-            bytes -= p->bytes[block[--k]];
-        if (!j.count || stands(p, out[j.count - 1], block[0])) {
-            memcpy(out + j.count, block, k * sizeof *block);
+            bytes -= p->bytes[w->block[--k]];
+        if (!j.count || stands(p, out[j.count - 1], w->block[0])) {
+            memcpy(out + j.count, w->block, k * sizeof *out);
             j.count += k;
-        } else if (!mend(&j, at, block, k))
-            return by_heap(p, w, s, n, out);
+        } else if (!mend(&j, cut, at, w->block, k))
+            return 0;
     }
     return j.count;
 }
 
+/* Does the piece begin with many different bytes?  What repeats has long symbols, and is swept
+ * in half the time. */
+static int
+varied(const unsigned char *s)
+{
+    uint64_t seen[4] = { 0 };
+    int different = 0;
+
+    for (int i = 0; i < PAIRS_BLOCK; i++)
+        seen[s[i] / 64] |= UINT64_C(1) << s[i] % 64;
+    for (int i = 0; i < 4; i++)
+        different += __builtin_popcountll(seen[i]);
+    return different > 8;
+}
+
 size_t
-pairs_merge(const struct pairs *p, struct heap_work *w, const unsigned char *s, size_t n,
+pairs_merge(const struct pairs *p, struct pairs_work *w, const unsigned char *s, size_t n,
             uint16_t *out)
 {
+    size_t k;
+
     if (n <= PAIRS_BLOCK)
         return p->scan->merge(p, s, n, out);
-    return p->ordered ? by_blocks(p, w, s, n, out) : by_heap(p, w, s, n, out);
+    if (!p->ordered)
+        return by_heap(p, &w->heap, s, n, out);
+    if (!w->sweep) {
+        w->sweep = sweep_new();
+        w->block = mem_array(BLOCK, sizeof *w->block);
+        w->middle = mem_array(SWEEP_MAX, sizeof *w->middle);
+    }
+    if (varied(s) && (k = by_blocks(p, w, s, n, out, &small)))
+        return k;
+    if ((k = by_blocks(p, w, s, n, out, &large)))
+        return k;
+    return by_heap(p, &w->heap, s, n, out);
+}
+
+void
+pairs_work_free(struct pairs_work *w)
+{
+    heap_free(&w->heap);
+    sweep_free(w->sweep);
+    mem_free(w->block);
+    mem_free(w->middle);
+    *w = (struct pairs_work){ 0 };
 }

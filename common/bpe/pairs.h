@@ -10,11 +10,13 @@
  *
  * Pieces of at most PAIRS_BLOCK bytes keep all ranks in registers.  Longer ones are cut into
  * blocks whose joints are checked (a joint stands when no merge would have crossed it) and
- * mended; where that fails, a heap: O(n log n), nothing recursive.
+ * mended; where too many do not stand, into larger blocks that are swept (sweep.h).  Where that
+ * fails too, or products do not rank after their parts, a heap: O(n log n), nothing recursive.
  */
 #include <stddef.h>
 #include <stdint.h>
 #include "common/bpe/heap.h"
+#include "common/bpe/sweep.h"
 struct tokenizer;
 enum { PAIRS_BLOCK = 60, PAIRS_WAYS = 8, PAIRS_NONE = 0xFFFF };
 struct pairs_bucket { /* one cache line */
@@ -34,11 +36,17 @@ struct pairs {
     int ordered;                    /* every product ranks after its parts */
     const struct scan *scan;
 };
+struct pairs_work {   /* scratch, kept between calls: struct pairs_work w = {0}; */
+    struct heap_work heap;
+    struct sweep *sweep;
+    uint16_t *block, *middle;
+};
 struct pairs *pairs_new(const struct tokenizer *t, const struct scan *scan);
 void pairs_free(struct pairs *p);
 /* Writes the symbols of s[0..n), 0 < n < 2^31, to out (room for n); returns how many. */
-size_t pairs_merge(const struct pairs *p, struct heap_work *w, const unsigned char *s,
+size_t pairs_merge(const struct pairs *p, struct pairs_work *w, const unsigned char *s,
                    size_t n, uint16_t *out);
+void pairs_work_free(struct pairs_work *w);
 
 static inline uint32_t
 pairs_hash(uint32_t left, uint32_t right)

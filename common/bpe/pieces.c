@@ -9,7 +9,7 @@ enum {
     BITS_MIN = 13, BITS_MAX = 19,  /* 256 KiB, 16 MiB */
     BITS_QUICK = 16,               /* grows fourfold up to here, then twofold */
     REACH = 16,                    /* entries looked at, those of its line first */
-    BIG_BITS = 15, BIG_BYTES = 4096, BIG_ROOM = 2 << 20, BIG_IDS = 1 << 20,
+    BIG_BITS = 15, BIG_BYTES = 4096, BIG_ROOM = 2 << 20, BIG_IDS = 2 << 20,
     HUGE_PAGE = 2 << 20
 };
 
@@ -57,7 +57,7 @@ pieces_free(struct pieces *c)
     mem_free(c->big);
     mem_free(c->bytes.p);
     mem_free(c->ids.p);
-    heap_free(&c->work);
+    pairs_work_free(&c->work);
     mem_free(c->symbol);
     mem_free(c);
 }

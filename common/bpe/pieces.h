@@ -5,7 +5,7 @@
  *
  * Short pieces (PIECES_SHORT bytes and 7 ids at most) are in an open-addressing table of 32
  * bytes an entry that grows from 256 KiB to 16 MiB; when it is full a newer piece takes an
- * older one's place.  Longer ones, up to 4 KiB, have a table beside, 4 MiB, that is emptied
+ * older one's place.  Longer ones, up to 4 KiB, have a table beside, 5 MiB, that is emptied
  * when full.
  */
 #include <stddef.h>
@@ -29,7 +29,7 @@ struct pieces {
     struct piece_long *big;
     size_t bigs;      /* used */
     struct buf bytes, ids;
-    struct heap_work work;
+    struct pairs_work work;
     uint16_t *symbol; /* scratch for a long piece */
     size_t symbols;
 };

@@ -192,7 +192,8 @@ long_pieces(void **state)
     enum { LONGEST = 700, TRIES = 300 };
     struct fixture *f = *state;
     const struct merges *m = bpe_merges(f->plain);
-    struct heap_work w = { 0 }, v = { 0 };
+    struct heap_work w = { 0 };
+    struct pairs_work v = { 0 };
     char s[LONGEST];
     uint16_t got[LONGEST];
     int want[LONGEST];
@@ -212,7 +213,7 @@ long_pieces(void **state)
         bpe_free(b);
     }
     heap_free(&w);
-    heap_free(&v);
+    pairs_work_free(&v);
 }
 
 /* Typed special tokens: matched and counted, or text and counted. */
