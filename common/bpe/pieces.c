@@ -62,6 +62,16 @@ pieces_free(struct pieces *c)
     mem_free(c);
 }
 
+/* A bit of the key that says: this piece has too many ids for an entry, see the other table. */
+#define MANY (UINT64_C(1) << 63)
+
+static struct piece_entry *
+home(const struct pieces *c, struct piece_key k)
+{
+    k.high &= ~MANY;
+    return pieces_at(c, pieces_hash(k));
+}
+
 static void
 grow(struct pieces *c)
 {
@@ -74,7 +84,7 @@ grow(struct pieces *c)
     c->mask = ((size_t)1 << bits) - 1;
     for (size_t i = 0; i < n; i++)
         if (old[i].key.high) {
-            struct piece_entry *e = pieces_at(c, pieces_hash(old[i].key));
+            struct piece_entry *e = home(c, old[i].key);
             while (e->key.high)
                 e = e == c->entry + c->mask ? c->entry : e + 1;
             *e = old[i];
@@ -115,25 +125,25 @@ merged(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out)
 static struct piece_entry *
 place(const struct pieces *c, struct piece_key k)
 {
-    const size_t home = (size_t)(pieces_at(c, pieces_hash(k)) - c->entry);
+    const size_t at = (size_t)(home(c, k) - c->entry);
 
     for (size_t i = 0; i < REACH; i++) {
-        struct piece_entry *e = &c->entry[(home + i) & c->mask];
-        if (!e->key.high || pieces_hit(e, k))
+        struct piece_entry *e = &c->entry[(at + i) & c->mask];
+        if (!e->key.high || !((e->key.low ^ k.low) | ((e->key.high ^ k.high) & ~MANY)))
             return e;
     }
-    return &c->entry[home];
+    return &c->entry[at];
 }
 
 /* What is often looked up moves to the line where it is looked for first. */
 static void
 bring_home(struct pieces *c, struct piece_entry *e)
 {
-    struct piece_entry *home = pieces_at(c, pieces_hash(e->key)) + 1, swap = *home;
+    struct piece_entry *second = home(c, e->key) + 1, swap = *second;
 
-    if (e == home || e == home - 1)
+    if (e == second || e == second - 1)
         return;
-    *home = *e;
+    *second = *e;
     *e = swap;
 }
 
@@ -157,8 +167,6 @@ size_t
 pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key k,
             uint16_t *out)
 {
-    /* an entry that no piece finds: the piece of this key has too many ids for one */
-    const struct piece_key many = { k.low, k.high | UINT64_C(1) << 63 };
     struct piece_entry *e = place(c, k);
     uint16_t id[PIECES_SHORT + 1] = { 0 };
     size_t ids;
@@ -169,14 +177,13 @@ pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key
         bring_home(c, e);
         return ids;
     }
-    if (n > PIECES_IDS && pieces_hit(place(c, many), many))
+    if (e->key.low == k.low && e->key.high == (k.high | MANY))
         return pieces_long(c, s, n, out);
     ids = merged(c, s, n, id);
     memcpy(out, id, sizeof id);
-    if (ids <= PIECES_IDS)
-        remember(c, e, k, id, ids);
-    else
-        remember(c, place(c, many), many, id, 0);
+    if (ids > PIECES_IDS)
+        k.high |= MANY;
+    remember(c, e, k, id, ids);
     return ids;
 }
 
