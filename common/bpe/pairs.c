@@ -4,7 +4,7 @@
 #include "common/bpe/scan.h"
 #include "formats/tokenizer.h"
 
-enum { BYTES = 256, SYMBOLS = 65535, BLOCK = 4096, LINE = 64 };
+enum { BYTES = 256, SYMBOLS = 65535, BLOCK = 4096, LINE = 64, FETCH = 8 };
 /*
  * How a long piece is cut: bytes of a block, and those that its joints may merge again: so many
  * at first and so many per cent of what is done.  Small blocks are merged in registers, and are
@@ -48,13 +48,12 @@ insert(struct pairs *p, uint32_t left, uint32_t right, uint16_t symbol)
     p->may[hash >> p->shift] |= 1u << (hash >> (p->shift - 5) & 31);
     for (uint32_t i = hash >> p->shift;; i = (i + 1) & p->mask) {
         struct pairs_bucket *b = &p->bucket[i];
-        for (int k = 0; k < PAIRS_WAYS; k++)
-            if (b->symbol[k] == PAIRS_NONE) {
-                b->key[k] = key;
-                b->symbol[k] = symbol;
-                return;
-            }
-        b->more = 1;
+        if (b->used < PAIRS_WAYS) {
+            b->key[b->used] = ~key;
+            b->symbol[b->used++] = (uint16_t)~symbol;
+            return;
+        }
+        b->used = PAIRS_WAYS + 1;
     }
 }
 
@@ -68,10 +67,9 @@ tables(struct pairs *p, size_t symbols)
     p->shift = 32 - bits;
     p->mask = (1u << bits) - 1;
     p->may = mem_zalloc((size_t)1 << bits, sizeof *p->may);
-    p->bucket = mem_aligned(sizeof *p->bucket * (((size_t)1 << bits) + 1), LINE);
-    memset(p->bucket, 0xFF, sizeof *p->bucket * (((size_t)1 << bits) + 1));
-    for (uint32_t i = 0; i <= p->mask + 1; i++)
-        p->bucket[i].more = 0;
+    /* fresh pages are zeroes already: nothing is written twice */
+    p->memory = mem_zalloc(((size_t)1 << bits) + 2, sizeof *p->bucket);
+    p->bucket = (void *)(((uintptr_t)p->memory + LINE - 1) / LINE * LINE);
     p->grid = mem_array(BYTES * BYTES, sizeof *p->grid);
     memset(p->grid, 0xFF, BYTES * BYTES * sizeof *p->grid);
     p->left = mem_array(symbols, sizeof *p->left);
@@ -99,7 +97,10 @@ pairs_new(const struct tokenizer *t, const struct scan *scan)
     }
     for (int i = 0; i < t->merges; i++) {
         const int l = symbol[t->merge[i].left], r = symbol[t->merge[i].right];
-        const int s = BYTES + i;
+        const int s = BYTES + i, far = i + FETCH < t->merges ? i + FETCH : i;
+        __builtin_prefetch(&p->bucket[pairs_hash((uint32_t)symbol[t->merge[far].left],
+                                                 (uint32_t)symbol[t->merge[far].right]) >>
+                                      p->shift], 1);
         p->id[s] = (uint16_t)t->merge[i].result;
         if (l < 0 || r < 0) { /* a part that no merge makes: never met */
             p->left[s] = p->right[s] = (uint16_t)s;
@@ -122,7 +123,7 @@ pairs_free(struct pairs *p)
 {
     if (!p)
         return;
-    mem_free(p->bucket);
+    mem_free(p->memory);
     mem_free(p->may);
     mem_free(p->grid);
     mem_free(p->left);

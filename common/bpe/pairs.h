@@ -19,14 +19,16 @@
 #include "common/bpe/sweep.h"
 struct tokenizer;
 enum { PAIRS_BLOCK = 60, PAIRS_WAYS = 8, PAIRS_NONE = 0xFFFF };
-struct pairs_bucket { /* one cache line */
-    uint32_t key[PAIRS_WAYS];       /* left << 16 | right */
+/* One cache line.  Keys and symbols are stored as their complements: zeroed memory is empty. */
+struct pairs_bucket {
+    uint32_t key[PAIRS_WAYS];        /* left << 16 | right */
     uint16_t symbol[PAIRS_WAYS + 1]; /* the last is PAIRS_NONE: found where nothing matches */
-    uint16_t more;                  /* full: others went to the next bucket */
+    uint16_t used;                   /* over PAIRS_WAYS: others went to the next bucket */
     unsigned char pad[12];
 };
 struct pairs {
     struct pairs_bucket *bucket;    /* and one more, which is empty */
+    void *memory;                   /* of the buckets */
     uint32_t *may;                  /* by bucket: bits of further hash, which most pairs that */
     unsigned shift;                 /* do not merge lack; small, so that it stays in cache */
     uint32_t mask;
@@ -72,9 +74,9 @@ pairs_find(const struct pairs *p, uint32_t left, uint32_t right)
     for (uint32_t i = hash >> p->shift;; i = (i + 1) & p->mask) {
         const struct pairs_bucket *b = &p->bucket[i];
         for (int k = 0; k < PAIRS_WAYS; k++)
-            if (b->key[k] == key)
-                return b->symbol[k];
-        if (!b->more)
+            if (b->key[k] == ~key)
+                return (uint16_t)~b->symbol[k];
+        if (b->used <= PAIRS_WAYS)
             return PAIRS_NONE;
     }
 }

@@ -63,11 +63,11 @@ find(const struct pairs *p, uint32_t left, uint32_t right)
     const struct pairs_bucket *b =
         &p->bucket[pairs_may(p, hash) ? hash >> p->shift : p->mask + 1];
     const __m256i keys = _mm256_load_si256((const __m256i *)b->key);
-    const unsigned hit = _mm256_cmpeq_epi32_mask(keys, _mm256_set1_epi32((int)key));
+    const unsigned hit = _mm256_cmpeq_epi32_mask(keys, _mm256_set1_epi32((int)~key));
 
-    if (__builtin_expect(b->more && !hit, 0))
+    if (__builtin_expect(b->used > PAIRS_WAYS && !hit, 0))
         return pairs_find(p, left, right);
-    return b->symbol[__builtin_ctz(hit | 1u << PAIRS_WAYS)]; /* else the last */
+    return (uint16_t)~b->symbol[__builtin_ctz(hit | 1u << PAIRS_WAYS)]; /* else the last */
 }
 
 /*
