@@ -6,8 +6,7 @@
 #include "common/bpe/scan.h"
 
 enum {
-    BITS_MIN = 13, BITS_MAX = 19,  /* 256 KiB, 16 MiB */
-    BITS_QUICK = 16,               /* grows fourfold up to here, then twofold */
+    BITS_MIN = 15, BITS_MORE = 18, BITS_MAX = 19, /* 1, 8, 16 MiB */
     REACH = 16,                    /* entries looked at, those of its line first */
     BIG_BITS = 15, BIG_BYTES = 4096, BIG_ROOM = 2 << 20, BIG_IDS = 2 << 20,
     HUGE_PAGE = 2 << 20
@@ -77,7 +76,7 @@ grow(struct pieces *c)
 {
     struct piece_entry *old = c->entry;
     const size_t n = c->mask + 1;
-    const unsigned bits = 64 - c->shift + (c->shift > 64 - BITS_QUICK ? 2 : 1);
+    const unsigned bits = c->shift == 64 - BITS_MIN ? BITS_MORE : BITS_MAX;
 
     c->entry = entries(bits);
     c->shift = 64 - bits;

@@ -4,7 +4,7 @@
  * pieces - the ids of pieces met before: one thread's, bounded, and never a change of ids.
  *
  * Short pieces (PIECES_SHORT bytes and 7 ids at most) are in an open-addressing table of 32
- * bytes an entry that grows from 256 KiB to 16 MiB; when it is full a newer piece takes an
+ * bytes an entry that grows from 1 MiB to 8 and 16; when it is full a newer piece takes an
  * older one's place.  Longer ones, up to 4 KiB, have a table beside, 5 MiB, that is emptied
  * when full.
  */

@@ -2,7 +2,7 @@
  * tokenizer - `tokenizer MODEL THREADS PASSES OUT FILE...`: how fast the library encodes.
  *
  * Reads the prompts of JSON lines, then encodes all of them PASSES times.  The first pass
- * is cold, with fresh encoders whose making counts; the others are warm.  A thread has one
+ * is cold, with fresh batches whose making counts; the others are warm.  A thread has one
  * stretch of the prompts; starting it counts.  OUT, unless "-", gets the ids of the last
  * pass as U16 and after them the number of ids of each prompt as U32.  Prints one JSON
  * object.
@@ -15,6 +15,7 @@
 #include <time.h>
 #include "common/base/die.h"
 #include "common/base/mem.h"
+#include "common/bpe/batch.h"
 #include "common/bpe/encode.h"
 #include "formats/jsonl.h"
 #include "formats/tokenizer.h"
@@ -28,11 +29,11 @@ struct prompts {
 };
 
 struct share { /* one thread's prompts and what became of them */
-    const struct bpe *bpe;
+    struct bpe *bpe;
     const struct prompts *in;
     size_t from, to;
-    struct encoder *encoder;
-    struct ids ids;
+    struct batch *batch;
+    struct buf ids; /* uint16_t */
     size_t *end; /* in ids, of each prompt */
 };
 
@@ -86,27 +87,44 @@ read_prompts(struct prompts *p, const char *path)
     jsonl_close(&j);
 }
 
+/* The ids of the texts in the batch, behind those of the texts before. */
+static void
+take(struct share *s, size_t *texts)
+{
+    const struct batch_ids *r = batch_run(s->batch);
+    for (size_t i = 0; i < r->n; i++) {
+        const size_t n = r->end[i] - r->from[i];
+        uint16_t *to = buf_room(&s->ids, n * sizeof *to);
+        if (r->id)
+            memcpy(to, r->id + r->from[i], n * sizeof *to);
+        else
+            for (size_t k = 0; k < n; k++)
+                to[k] = (uint16_t)r->wide[r->from[i] + k];
+        s->ids.n += n * sizeof *to;
+        s->end[(*texts)++] = s->ids.n / sizeof *to;
+    }
+}
+
 /* What is timed, but for the start of threads. */
 static void
 encode_share(struct share *s)
 {
-    if (!s->encoder)
-        s->encoder = encoder_new(s->bpe);
+    size_t texts = 0;
+    if (!s->batch)
+        s->batch = batch_new(s->bpe);
     s->ids.n = 0;
     for (size_t i = s->from; i < s->to; i++) {
         const size_t at = start_of(s->in, i), n = start_of(s->in, i + 1) - at;
-        encode_text(s->encoder, s->in->text.p + at, n, SIZE_MAX, &s->ids);
-        s->end[i - s->from] = s->ids.n;
+        batch_add(s->batch, s->in->text.p + at, n);
+        if (batch_bytes(s->batch) >= BATCH_BYTES || i + 1 == s->to)
+            take(s, &texts);
     }
 }
 
 static void
 put_ids(const struct share *s, FILE *f)
 {
-    for (size_t i = 0; i < s->ids.n; i++) {
-        const uint16_t id = (uint16_t)s->ids.p[i];
-        fwrite(&id, sizeof id, 1, f);
-    }
+    fwrite(s->ids.p ? s->ids.p : "", 1, s->ids.n, f);
 }
 
 static void
@@ -144,7 +162,7 @@ pass(struct share *s, int threads, double *seconds, double *cpu)
 
 /* About as many bytes for each thread. */
 static void
-divide(struct share *s, int threads, const struct bpe *bpe, const struct prompts *in)
+divide(struct share *s, int threads, struct bpe *bpe, const struct prompts *in)
 {
     size_t at = 0;
     for (int i = 0; i < threads; i++) {
@@ -208,8 +226,8 @@ main(int argc, char **argv)
     if (strcmp(argv[4], "-"))
         put(share, threads, argv[4]);
     for (int i = 0; i < threads; i++) {
-        ids += share[i].ids.n;
-        encoder_free(share[i].encoder);
+        ids += share[i].ids.n / sizeof(uint16_t);
+        batch_free(share[i].batch);
         mem_free(share[i].ids.p);
         mem_free(share[i].end);
     }
