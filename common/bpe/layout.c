@@ -97,20 +97,25 @@ classify(struct layout *t, size_t from, int *unsafe)
     return words;
 }
 
+/* Are the bytes [from, to) surely in normal form? */
 static int
-any(const uint64_t *mask, size_t from, size_t to)
+in_form(const struct layout *t, size_t from, size_t to)
 {
-    uint64_t last = mask[to / SCAN_WORD] & ~(~UINT64_C(0) << to % SCAN_WORD);
-    size_t w = from / SCAN_WORD;
+    const size_t last = (to + SCAN_WORD - 1) / SCAN_WORD;
+    struct nfc_check check = { 0, 0 };
 
-    if (w == to / SCAN_WORD)
-        return (last & ~UINT64_C(0) << from % SCAN_WORD) != 0;
-    if (mask[w] >> from % SCAN_WORD)
-        return 1;
-    while (++w < to / SCAN_WORD)
-        if (mask[w])
-            return 1;
-    return last != 0;
+    for (size_t w = from / SCAN_WORD; w < last; w++) {
+        uint64_t unsafe = t->mask.unsafe[w];
+        if (w == from / SCAN_WORD)
+            unsafe &= ~UINT64_C(0) << from % SCAN_WORD;
+        if (w == to / SCAN_WORD)
+            unsafe &= ~(~UINT64_C(0) << to % SCAN_WORD);
+        for (; unsafe; unsafe &= unsafe - 1)
+            if (!nfc_check(&check, (const char *)t->text,
+                           w * SCAN_WORD + (size_t)__builtin_ctzll(unsafe)))
+                return 0;
+    }
+    return 1;
 }
 
 /* Texts that are not in normal form move behind the others, in normal form. */
@@ -122,7 +127,7 @@ normalise(struct layout *t, size_t words)
     for (size_t i = 0; i < t->events.texts; i++) {
         struct span *x = &t->events.text[i];
         const size_t from = x->from, n = x->to - x->from;
-        if (!any(t->mask.unsafe, from, from + n) || nfc_is((const char *)t->text + from, n))
+        if (in_form(t, from, from + n))
             continue;
         if (!unsafe++) { /* the next word begins with the first of them */
             room(t, SCAN_WORD);

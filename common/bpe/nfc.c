@@ -83,6 +83,19 @@ next_unsafe(const char *s, size_t i, size_t n, size_t *end)
 }
 
 int
+nfc_check(struct nfc_check *c, const char *s, size_t i)
+{
+    uint32_t length;
+    const unsigned flags = flags_at(s + i, &length);
+    const unsigned class = flags & CHAR_COMPOSES ? 0 : class_at(s + i);
+    const int falls = i == c->end && class < c->class;
+
+    c->end = i + length;
+    c->class = class;
+    return !(flags & CHAR_COMPOSES) && !falls;
+}
+
+int
 nfc_is(const char *s, size_t n)
 {
     size_t end;
