@@ -32,11 +32,8 @@ widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_
     memset(over, 0, 4 * sizeof *over);
     while (high) {
         const unsigned i = (unsigned)__builtin_ctzll(high);
-        const unsigned char *s = t + w * SCAN_WORD + i;
-        unsigned flags = char_lead(s[0]);
-        uint32_t length = char_length(s[0]);
-        if (!(flags & CHAR_ALIKE))
-            flags = char_flags(char_read((const char *)s, &length));
+        uint32_t length;
+        const unsigned flags = char_flags(char_read((const char *)t + w * SCAN_WORD + i, &length));
         const unsigned class = flags & CHAR_CLASS;
         const uint64_t bytes = (ONE << length) - 1, here = bytes << i;
         if (i + length > SCAN_WORD)

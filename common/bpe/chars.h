@@ -14,18 +14,10 @@ enum {
     CHAR_COMPOSES = 4, /* NFC may change it or join it to what is before */
     CHAR_INERT = 8,    /* newer than Unicode 9.0: NFC leaves it alone */
     CHAR_WORD = 16,    /* \w */
-    CHAR_ALIKE = 64,   /* of char_lead: all have the class that it gives */
     CHAR_MARK = 32     /* has a combining class: marks that follow each other have an order */
 };
 extern const uint16_t class_block[]; /* tables.py writes them: by c >> 7, */
 extern const uint8_t class_flags[][128]; /* then by c & 127 */
-extern const uint8_t class_lead[256];
-/* What some character has that begins with this byte, from 0x80 on; and CHAR_ALIKE. */
-static inline unsigned
-char_lead(unsigned char first)
-{
-    return class_lead[first];
-}
 /* Of a code point below 0x110000. */
 static inline unsigned
 char_flags(uint32_t c)
@@ -53,12 +45,6 @@ char_read(const char *s, uint32_t *n)
     *n = 4;
     return (uint32_t)(u[0] & 7) << 18 | (uint32_t)(u[1] & 63) << 12 |
            (uint32_t)(u[2] & 63) << 6 | (u[3] & 63);
-}
-/* The length of a character of several bytes, by its first. */
-static inline uint32_t
-char_length(unsigned char first)
-{
-    return 2u + (first >= 0xE0) + (first >= 0xF0);
 }
 /* The length of the character that ends before s + n (n > 0). */
 static inline uint32_t

@@ -22,6 +22,8 @@ static void
 add_form(struct layout *t, const char *s, size_t n)
 {
     t->form.n = 0;
+    t->nfc.unsafe = t->mask.unsafe;
+    t->nfc.base = (size_t)((const unsigned char *)s - t->text);
     nfc_add(&t->nfc, &t->form, s, n);
     room(t, t->form.n);
     if (t->form.n)

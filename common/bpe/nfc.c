@@ -42,6 +42,29 @@ next_high(const unsigned char *u, size_t i, size_t n)
     return i;
 }
 
+/* The offset of the next character at or after i that may be unsafe, or n. */
+static inline size_t
+next_marked(const struct nfc *w, const unsigned char *u, size_t i, size_t n)
+{
+    const size_t word = 64;
+    size_t at;
+
+    if (!w || !w->unsafe)
+        return next_high(u, i, n);
+    if (i >= n)
+        return n;
+    at = (w->base + i) / word;
+    for (uint64_t bits = w->unsafe[at] & ~UINT64_C(0) << (w->base + i) % word;;
+         bits = w->unsafe[at]) {
+        if (bits) {
+            at = at * word + (size_t)__builtin_ctzll(bits) - w->base;
+            return at < n ? at : n;
+        }
+        if (++at * word >= w->base + n)
+            return n;
+    }
+}
+
 static unsigned
 class_at(const char *s)
 {
@@ -55,16 +78,12 @@ class_at(const char *s)
  * "detecting normalization forms").
  */
 static size_t
-next_unsafe(const char *s, size_t i, size_t n, size_t *end)
+next_unsafe(const struct nfc *w, const char *s, size_t i, size_t n, size_t *end)
 {
     uint32_t length;
     size_t at;
 
-    for (; (i = next_high((const unsigned char *)s, i, n)) < n; i = at) {
-        if (!(char_lead((unsigned char)s[i]) & (CHAR_COMPOSES | CHAR_MARK))) {
-            at = i + char_length((unsigned char)s[i]);
-            continue;
-        }
+    for (; (i = next_marked(w, (const unsigned char *)s, i, n)) < n; i = at) {
         unsigned flags = flags_at(s + i, &length), bad = 0, last = 0;
         for (at = i; flags; flags = at < n ? flags_at(s + at, &length) : 0) {
             const unsigned class = bad ? 0 : class_at(s + at);
@@ -99,7 +118,7 @@ int
 nfc_is(const char *s, size_t n)
 {
     size_t end;
-    return next_unsafe(s, 0, n, &end) == n;
+    return next_unsafe(NULL, s, 0, n, &end) == n;
 }
 
 static void
@@ -195,7 +214,7 @@ nfc_add(struct nfc *w, struct buf *out, const char *s, size_t n)
     size_t done = 0, at, end;
     uint32_t length;
 
-    while ((at = next_unsafe(s, done, n, &end)) < n) {
+    while ((at = next_unsafe(w, s, done, n, &end)) < n) {
         size_t begin = at;
         if (begin > done) { /* the starter that what follows may join */
             begin -= char_back(s + done, begin - done);

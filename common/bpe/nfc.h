@@ -17,6 +17,10 @@ struct nfc { /* scratch, kept between calls: struct nfc w = {0}; ... nfc_free(&w
     unsigned char *class;
     int32_t *sorted;
     size_t cap;
+    /* unless NULL: bits of the bytes of a text, s being at `base` of it, where characters begin
+     * that have CHAR_COMPOSES or CHAR_MARK; nfc_add need not look for them */
+    const uint64_t *unsafe;
+    size_t base;
     struct buf *changes; /* unless NULL, nfc_add appends a struct nfc_change a stretch */
 };
 /* Is s[0..n), valid UTF-8, surely in NFC already? (0: it may or may not be) */

@@ -22,7 +22,6 @@ LETTER, NUMBER, WHITE = 1, 2, 3  # the class, two bits; 0 is any other character
 COMPOSES = 4                     # NFC_QC not Yes: NFC may change it or join it to the left
 INERT = 8                        # assigned after 9.0 (or never): NFC leaves it alone
 MARK = 32                        # combining class not 0
-ALIKE = 64                       # of a first byte: all its characters have the class given
 WORD = 16                        # \w: alphabetic, mark, decimal digit, connector, join control
 WHITES = [*range(9, 14), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B),
           0x2028, 0x2029, 0x202F, 0x205F, 0x3000]
@@ -71,22 +70,6 @@ def flags():
     return table
 
 
-def leads(table):
-    """by first byte of UTF-8: what any character has; ALIKE: all have that class"""
-    lead = bytearray(256)
-    classes = [set() for _ in range(256)]
-    for c in range(0x80, POINTS):
-        if 0xD800 <= c < 0xE000:
-            continue
-        first = chr(c).encode()[0]
-        lead[first] |= table[c] & ~3
-        classes[first].add(table[c] & 3)
-    for first, seen in enumerate(classes):
-        if len(seen) == 1:
-            lead[first] |= ALIKE | seen.pop()
-    return lead
-
-
 def rows(values):
     values = list(map(str, values))
     line = ""
@@ -112,9 +95,6 @@ def main():
         print("{")
         print(*rows(block), sep="\n")
         print("},")
-    print("};")
-    print("const uint8_t class_lead[256] = {")
-    print(*rows(leads(table)), sep="\n")
     print("};")
 
 
