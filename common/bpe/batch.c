@@ -6,16 +6,17 @@
 #include "common/bpe/layout.h"
 #include "common/bpe/pieces.h"
 
-/* AHEAD: look-ups whose entries are being fetched.  WINDOW: words cut into pieces at a time. */
+/* AHEAD: look-ups whose entries are being fetched.  WINDOW: words cut into pieces at a
+ * time. */
 enum { AHEAD = 32, WINDOW = 256 };
 
 struct batch {
     struct layout layout;
-    struct encoder *encoder;     /* of tokenizers that do not fit; else NULL */
+    struct encoder *encoder; /* of tokenizers that do not fit; else NULL */
     struct ids wide;
-    size_t bytes;                /* waiting */
-    uint32_t *pos;               /* WINDOW * 64 + 64 */
-    size_t at;                   /* the next event */
+    size_t bytes;  /* waiting */
+    uint32_t *pos; /* WINDOW * 64 + 64 */
+    size_t at;     /* the next event */
     struct pieces *pieces;
     uint16_t *id;
     size_t ids, id_cap;
@@ -176,8 +177,9 @@ pieces_of(struct batch *t, size_t words)
 
     for (size_t w = 0; w < words; w += WINDOW) {
         const size_t n = words - w < WINDOW ? words - w : WINDOW;
-        size_t found = held + t->layout.b->scan->positions(t->layout.mask.start + w, n,
-                                                    (uint32_t)(w * SCAN_WORD), t->pos + held);
+        size_t found =
+            held + t->layout.b->scan->positions(t->layout.mask.start + w, n,
+                                                (uint32_t)(w * SCAN_WORD), t->pos + held);
         if (w + n == words)
             t->pos[found++] = (uint32_t)t->layout.n;
         if (found)
@@ -213,8 +215,8 @@ static const struct batch_ids *
 result(struct batch *t)
 {
     reorder(t);
-    t->result = (struct batch_ids){ t->id, NULL, t->from, t->end, t->ends,
-                                    t->layout.events.specials };
+    t->result = (struct batch_ids){t->id,  NULL,    t->from,
+                                   t->end, t->ends, t->layout.events.specials};
     if (t->encoder) {
         t->result.id = NULL;
         t->result.wide = t->wide.p;

@@ -7,10 +7,10 @@
  *     batch_add(t, s, n); ...                     // texts
  *     const struct batch_ids *r = batch_run(t);   // ids of text i: [r->from[i], r->end[i])
  *
- * Texts are laid one after the other; masks find the pieces of all of them (boundary.h), which
- * are looked up in a table of those met before (pieces.h), in groups, so that one look-up's
- * wait is the next one's work.  A tokenizer that does not fit (see added_fit in bpe.c and
- * pairs.h) goes through encode.h text by text, with the same interface.
+ * Texts are laid one after the other; masks find the pieces of all of them (boundary.h),
+ * which are looked up in a table of those met before (pieces.h), in groups, so that one
+ * look-up's wait is the next one's work.  A tokenizer that does not fit (see added_fit in
+ * bpe.c and pairs.h) goes through encode.h text by text, with the same interface.
  */
 #include <stddef.h>
 #include <stdint.h>

@@ -17,13 +17,13 @@ boundary_set(uint64_t *mask, size_t from, size_t to)
     }
 }
 
-/* The classes of the characters whose first byte is in word w, and which NFC may change; what
- * of their bytes falls into the next word is left in `over`, by class. */
+/* The classes of the characters whose first byte is in word w, and which NFC may change;
+ * what of their bytes falls into the next word is left in `over`, by class. */
 static inline __attribute__((always_inline)) void
 widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_t over[4])
 {
     uint64_t high = m->high[w] & ~(over[0] | over[1] | over[2] | over[3]);
-    uint64_t found[4] = { 0 }, first = 0, unsafe = 0;
+    uint64_t found[4] = {0}, first = 0, unsafe = 0;
 
     m->letter[w] |= over[CHAR_LETTER];
     m->number[w] |= over[CHAR_NUMBER];
@@ -33,7 +33,8 @@ widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_
     while (high) {
         const unsigned i = (unsigned)__builtin_ctzll(high);
         uint32_t length;
-        const unsigned flags = char_flags(char_read((const char *)t + w * SCAN_WORD + i, &length));
+        const unsigned flags =
+            char_flags(char_read((const char *)t + w * SCAN_WORD + i, &length));
         const unsigned class = flags & CHAR_CLASS;
         const uint64_t bytes = (ONE << length) - 1, here = bytes << i;
         if (i + length > SCAN_WORD)
@@ -51,9 +52,10 @@ widen_word(const unsigned char *t, size_t w, const struct scan_masks *m, uint64_
 }
 
 SCAN_CLONES int
-boundary_widen(const unsigned char *t, size_t from, size_t words, const struct scan_masks *m)
+boundary_widen(const unsigned char *t, size_t from, size_t words,
+               const struct scan_masks *m)
 {
-    uint64_t over[4] = { 0 }, unsafe = 0;
+    uint64_t over[4] = {0}, unsafe = 0;
 
     for (size_t w = from; w < words; w++)
         if (m->high[w]) {
@@ -83,8 +85,8 @@ in_a_row(uint64_t s, unsigned count)
 }
 
 /*
- * A blank that a run's tokens leave over is an ordinary one: runs of a multiple of `run`, and
- * one more.  Such a run has (run + 2) / 2 blanks or more in one word.
+ * A blank that a run's tokens leave over is an ordinary one: runs of a multiple of `run`,
+ * and one more.  Such a run has (run + 2) / 2 blanks or more in one word.
  */
 static void
 mark_odd(const uint64_t *blank, size_t words, unsigned run, uint64_t *odd)
@@ -138,8 +140,8 @@ later(uint64_t x, uint64_t last)
 }
 
 /*
- * The pattern of pretok.h.  A run of letters, of numbers or of others begins a piece, at the
- * single blank before it if there is one; white space begins one, and so does the last
+ * The pattern of pretok.h.  A run of letters, of numbers or of others begins a piece, at
+ * the single blank before it if there is one; white space begins one, and so does the last
  * character of white space before something else.
  */
 SCAN_CLONES static void
@@ -156,7 +158,8 @@ find_starts(const unsigned char *t, size_t words, unsigned run, int has_odd,
         const uint64_t single = b & ~runs, white = single | m->white[w];
         const uint64_t text = ~(b | m->white[w] | x), o = text & ~l & ~n;
         const uint64_t next = ~(m->blank[w + 1] | m->white[w + 1] | m->cut[w + 1]) << 63;
-        const uint64_t begins = (l & ~later(l, l0)) | (n & ~later(n, n0)) | (o & ~later(o, o0));
+        const uint64_t begins =
+            (l & ~later(l, l0)) | (n & ~later(n, n0)) | (o & ~later(o, o0));
         const uint64_t last = white & (text >> 1 | next);
         uint64_t inside = m->inside[w] & last; /* its character begins earlier */
         m->start[w] |= (begins & ~later(single, s0)) | (white & ~later(white, w0)) |
@@ -212,7 +215,7 @@ gpt2(const unsigned char *t, size_t words, unsigned run, const struct scan_masks
 boundary_fn *
 boundary_find(int pattern)
 {
-    static boundary_fn *const found[] = { [PATTERN_GPT2] = gpt2 };
+    static boundary_fn *const found[] = {[PATTERN_GPT2] = gpt2};
     return pattern >= 0 && pattern < (int)(sizeof found / sizeof *found) ? found[pattern]
-                                                                          : NULL;
+                                                                         : NULL;
 }

@@ -9,11 +9,11 @@
  *     ... m->cut set by the caller ...
  *     boundary_find(PATTERN_GPT2)(t, words, run, m);   // m->start
  *
- * t is 64 * words bytes of valid UTF-8, its end padded with cut bytes, and SCAN_PAD more that
- * may be read.  cut: bytes of no piece; what stands before one is at the end of its text.
- * run: two to so many blanks in a row are a token of their own (an added token of ModernBERT's
- * vocabulary), longer runs are cut into such, the longest first; 0: no such tokens.  Each run
- * of blanks that is tokens is one piece.
+ * t is 64 * words bytes of valid UTF-8, its end padded with cut bytes, and SCAN_PAD more
+ * that may be read.  cut: bytes of no piece; what stands before one is at the end of its
+ * text. run: two to so many blanks in a row are a token of their own (an added token of
+ * ModernBERT's vocabulary), longer runs are cut into such, the longest first; 0: no such
+ * tokens.  Each run of blanks that is tokens is one piece.
  */
 #include "common/bpe/scan.h"
 typedef void boundary_fn(const unsigned char *t, size_t words, unsigned run,

@@ -25,7 +25,7 @@ set_of(const struct tokenizer *t, int normalized, int blanks, int literal)
     struct added_entry *entry = mem_zalloc((size_t)t->addeds + 1, sizeof *entry);
     struct buf *form = mem_zalloc((size_t)t->addeds + 1, sizeof *form);
     struct added_set *set = NULL;
-    struct nfc nfc = { 0 };
+    struct nfc nfc = {0};
     int n = 0;
 
     for (int i = 0; i < t->addeds; i++) {
@@ -33,7 +33,7 @@ set_of(const struct tokenizer *t, int normalized, int blanks, int literal)
         if (a->normalized != normalized ||
             (!blanks && only_blanks(a->content.s, a->content.n)))
             continue;
-        entry[n] = (struct added_entry){ a->content.s, a->content.n, a };
+        entry[n] = (struct added_entry){a->content.s, a->content.n, a};
         if (normalized && t->nfc && !nfc_is(a->content.s, a->content.n)) {
             nfc_add(&nfc, &form[n], a->content.s, a->content.n);
             entry[n].s = form[n].p;
@@ -53,8 +53,8 @@ set_of(const struct tokenizer *t, int normalized, int blanks, int literal)
 
 /*
  * What the mask algebra asks of the added tokens: runs of blanks of all lengths from two to
- * some longest, the others beginning with an ASCII character that is no blank, and among the
- * normalized ones none that strips or wants to stand alone.
+ * some longest, the others beginning with an ASCII character that is no blank, and among
+ * the normalized ones none that strips or wants to stand alone.
  */
 static int
 added_fit(struct bpe *b, int literal)
@@ -99,8 +99,7 @@ set_classes(struct scan_classes *c)
                                                       : 0;
 }
 
-static struct bpe *
-new(const struct tokenizer *t, int literal)
+static struct bpe *new (const struct tokenizer *t, int literal)
 {
     struct bpe *b = mem_zalloc(1, sizeof *b);
 
@@ -121,13 +120,13 @@ new(const struct tokenizer *t, int literal)
 struct bpe *
 bpe_new(const struct tokenizer *t)
 {
-    return new(t, 0);
+    return new (t, 0);
 }
 
 struct bpe *
 bpe_new_literal(const struct tokenizer *t)
 {
-    return new(t, 1);
+    return new (t, 1);
 }
 
 void

@@ -1,7 +1,8 @@
 #ifndef BPE_BPE_H
 #define BPE_BPE_H
 /*
- * bpe - private to the encoders: the tables of one tokenizer, read-only and shared by threads.
+ * bpe - private to the encoders: the tables of one tokenizer, read-only and shared by
+ * threads.
  */
 #include "common/bpe/added.h"
 #include "common/bpe/boundary.h"

@@ -7,16 +7,16 @@
 #include "formats/source.h"
 
 struct chunks {
-    int n, at;            /* files, and the next one to open */
+    int n, at; /* files, and the next one to open */
     char *const *files;
     char delimiter;
     int eager, eof;
-    int damaged;          /* the file goes no further; whole lines before that go first */
-    int over;             /* nothing follows */
-    struct source *in;    /* NULL: the next file is to be opened */
+    int damaged;       /* the file goes no further; whole lines before that go first */
+    int over;          /* nothing follows */
+    struct source *in; /* NULL: the next file is to be opened */
     const char *name;
-    int64_t lineno, row;  /* of the next line */
-    struct buf carry;     /* read, but behind the last whole line */
+    int64_t lineno, row; /* of the next line */
+    struct buf carry;    /* read, but behind the last whole line */
 };
 
 struct chunks *
@@ -43,7 +43,7 @@ void
 chunk_free(struct chunk *k)
 {
     mem_free(k->p);
-    *k = (struct chunk){ 0 };
+    *k = (struct chunk){0};
 }
 
 int64_t

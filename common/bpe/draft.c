@@ -57,10 +57,10 @@ put_sequence(struct draft *r, const struct plan *plan, const struct slice *a,
     const struct tokenizer *t = &plan->tokenizer;
     const struct template_part *part = b ? t->pair : t->single;
     const int n = b ? t->pairs : t->singles;
-    static const int32_t none[2] = { 0, 0 };
+    static const int32_t none[2] = {0, 0};
 
     for (int i = 0; i < n; i++) {
-        const struct slice special = { NULL, &part[i].id, 1 };
+        const struct slice special = {NULL, &part[i].id, 1};
         if (part[i].kind == 2 && plan->o->no_special)
             continue;
         const struct slice *s = part[i].kind == 0 ? a : part[i].kind == 1 ? b : &special;
@@ -88,7 +88,7 @@ put_label(struct draft *r, const struct plan *plan, enum task task, const struct
 
 void
 draft_add(struct draft *r, const struct plan *plan, enum task task, const struct row *row,
-         const struct slice *a, const struct slice *b, const int32_t *spans)
+          const struct slice *a, const struct slice *b, const int32_t *spans)
 {
     const unsigned char cut = (unsigned char)row->truncated;
     size_t from = 0;
@@ -161,8 +161,8 @@ draft_reset(struct draft *r, const struct plan *plan)
 void
 draft_free(struct draft *r)
 {
-    struct buf *all[] = { &r->id, &r->cu, &r->row, &r->label, &r->truncated, &r->window,
-                          &r->spans };
+    struct buf *all[] = {&r->id,        &r->cu,     &r->row,  &r->label,
+                         &r->truncated, &r->window, &r->spans};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]->p);

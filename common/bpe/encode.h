@@ -23,8 +23,8 @@ struct ids { int *p; size_t n, cap; };           /* mem_free(ids.p) */
 int *ids_room(struct ids *ids, size_t more);     /* room for more; returns p + n */
 
 /*
- * t must outlive it.  Literal: special tokens typed in a text are text like any other, which
- * is what the reference calls encode_special_tokens.
+ * t must outlive it.  Literal: special tokens typed in a text are text like any other,
+ * which is what the reference calls encode_special_tokens.
  */
 struct bpe *bpe_new(const struct tokenizer *t);
 struct bpe *bpe_new_literal(const struct tokenizer *t);
@@ -39,10 +39,10 @@ size_t encoder_specials(struct encoder *e); /* special tokens typed, since the l
  */
 void encode_text(struct encoder *e, const char *s, size_t n, size_t limit, struct ids *out);
 /*
- * Appends to out, for each id that encode_text gives, two int32_t: where in s its bytes begin
- * and end; chars: counted in characters, of which the first and the last may be partly another
- * token's.  A token of text that NFC changed is from the whole stretch that was changed.
- * Every byte that UTF-8 can hold must have a token.
+ * Appends to out, for each id that encode_text gives, two int32_t: where in s its bytes
+ * begin and end; chars: counted in characters, of which the first and the last may be
+ * partly another token's.  A token of text that NFC changed is from the whole stretch that
+ * was changed. Every byte that UTF-8 can hold must have a token.
  */
 struct buf;
 void encode_spans(struct encoder *e, const char *s, size_t n, int chars, struct buf *out);

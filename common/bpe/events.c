@@ -11,7 +11,7 @@ events_add(struct event_list *l, size_t from, size_t to, int id)
         l->cap = l->n ? 2 * l->n : 64;
         l->p = mem_realloc(l->p, l->cap, sizeof *l->p);
     }
-    l->p[l->n++] = (struct event){ (uint32_t)from, (uint32_t)to, id };
+    l->p[l->n++] = (struct event){(uint32_t)from, (uint32_t)to, id};
 }
 
 void
@@ -21,7 +21,7 @@ events_text(struct events *e, size_t from, size_t to)
         e->cap = e->texts ? 2 * e->texts : 64;
         e->text = mem_realloc(e->text, e->cap, sizeof *e->text);
     }
-    e->text[e->texts++] = (struct span){ .from = (uint32_t)from, .to = (uint32_t)to };
+    e->text[e->texts++] = (struct span){.from = (uint32_t)from, .to = (uint32_t)to};
 }
 
 void
@@ -39,7 +39,7 @@ events_free(struct events *e)
     mem_free(e->normal.p);
     mem_free(e->all.p);
     mem_free(e->mark);
-    *e = (struct events){ 0 };
+    *e = (struct events){0};
 }
 
 /* The places of t[0..n) whose first two bytes some added token has. */
@@ -84,7 +84,8 @@ find_raw(struct events *e, const struct bpe *b, const unsigned char *t,
     e->specials += scan.specials;
 }
 
-/* The normalized tokens among the candidates mark[0..n) of one text, between the raw ones. */
+/* The normalized tokens among the candidates mark[0..n) of one text, between the raw ones.
+ */
 static void
 find_normal(struct events *e, const struct bpe *b, const unsigned char *t,
             const struct span *text, const uint32_t *mark, size_t n)
@@ -129,7 +130,9 @@ interleave(struct events *e, const struct span *text, const struct scan_masks *m
     events_add(&e->all, text->to, text->to + 1, EVENT_END);
 }
 
-struct cursor { size_t mark, marks, early; };
+struct cursor {
+    size_t mark, marks, early;
+};
 
 /* One text, at its place.  The candidates before its end are passed. */
 static void
@@ -157,7 +160,7 @@ void
 events_find(struct events *e, const struct bpe *b, const unsigned char *t, size_t words,
             const struct scan_masks *m)
 {
-    struct cursor at = { 0, candidates(e, b, t, words, m), 0 };
+    struct cursor at = {0, candidates(e, b, t, words, m), 0};
 
     for (size_t k = 0; k < e->texts; k++) {
         const struct span *text = &e->text[k];

@@ -1,7 +1,8 @@
 #ifndef BPE_EVENTS_H
 #define BPE_EVENTS_H
 /*
- * events - private to batch.h: added tokens and ends of texts, in the order of their places.
+ * events - private to batch.h: added tokens and ends of texts, in the order of their
+ * places.
  *
  * The tokens of the raw text go first, then, between them, the normalized ones, as in
  * encode.h.  Runs of blanks are not here: boundary.h has them.

@@ -70,11 +70,11 @@ drain(struct job *j)
     r = batch_run(j->batch);
     j->specials += (int64_t)r->specials;
     for (size_t i = 0; i < j->waits && !j->why[0]; i++) {
-        struct slice side[2] = { { 0 } };
+        struct slice side[2] = {{0}};
         for (int k = 0; k <= pair; k++) {
             const size_t text = i * (size_t)(1 + pair) + (size_t)k, from = r->from[text];
-            side[k] = (struct slice){ r->id ? r->id + from : NULL,
-                                      r->id ? NULL : r->wide + from, r->end[text] - from };
+            side[k] = (struct slice){r->id ? r->id + from : NULL,
+                                     r->id ? NULL : r->wide + from, r->end[text] - from};
         }
         struct waiting *w = &j->wait[i];
         w->row.hot = (const float *)(const void *)j->hots.p + w->hot;
@@ -109,12 +109,11 @@ keep(struct job *j, struct waiting *w, const struct prompt *p)
 static const char *
 add(struct job *j, const struct prompt *p, int64_t lineno, int64_t row)
 {
-    struct waiting w = { .lineno = lineno, .row = { .row = row } };
+    struct waiting w = {.lineno = lineno, .row = {.row = row}};
     const char *why;
 
-    if (p->labelled &&
-        (why = label_read(&j->labels, p->label, &w.row.given, &w.row.label, &w.row.value,
-                          j->hot, j->note)))
+    if (p->labelled && (why = label_read(&j->labels, p->label, &w.row.given, &w.row.label,
+                                         &w.row.value, j->hot, j->note)))
         return why;
     w.hot = j->hots.n / sizeof *j->hot;
     if (j->labels.task == TASK_MULTI)
@@ -181,10 +180,18 @@ void
 job_run(struct job *j)
 {
     switch (j->chunk.kind) {
-    case CHUNK_LINES: lines(j); break;
-    case CHUNK_LONG: bad(j, j->chunk.lineno, "line longer than 16 MiB"); break;
-    case CHUNK_DAMAGED: bad(j, j->chunk.lineno, j->chunk.why); break;
-    case CHUNK_ABSENT: snprintf(j->why, sizeof j->why, "%s", j->chunk.name); break;
+    case CHUNK_LINES:
+        lines(j);
+        break;
+    case CHUNK_LONG:
+        bad(j, j->chunk.lineno, "line longer than 16 MiB");
+        break;
+    case CHUNK_DAMAGED:
+        bad(j, j->chunk.lineno, j->chunk.why);
+        break;
+    case CHUNK_ABSENT:
+        snprintf(j->why, sizeof j->why, "%s", j->chunk.name);
+        break;
     }
     if (!j->plan->o->flush_every || j->why[0])
         job_finish(j);

@@ -1,8 +1,8 @@
 #ifndef BPE_JOB_H
 #define BPE_JOB_H
 /*
- * job - what one thread makes of one chunk: records, or lines of counts, and what there is to
- * say about it; nothing of it is written here.
+ * job - what one thread makes of one chunk: records, or lines of counts, and what there is
+ * to say about it; nothing of it is written here.
  */
 #include "common/bpe/batch.h"
 #include "common/bpe/chunk.h"

@@ -43,7 +43,8 @@ add_normalised(struct layout *t, size_t from, size_t n)
         add_form(t, AT(0), n);
         return;
     }
-    for (scan = added_scan(t->b->raw, AT(0), n); scan.s = AT(0), added_next(&scan, &part);) {
+    for (scan = added_scan(t->b->raw, AT(0), n);
+         scan.s = AT(0), added_next(&scan, &part);) {
         if (part.id < 0) {
             add_form(t, AT(part.from), part.to - part.from);
             continue;
@@ -62,8 +63,9 @@ static void
 masks(struct layout *t, size_t words, size_t kept)
 {
     struct scan_masks *m = &t->mask;
-    uint64_t **of[MASKS] = { &m->letter, &m->number, &m->blank, &m->white, &m->quote, &m->mark,
-                             &m->high, &m->inside, &m->unsafe, &m->cut, &m->odd, &m->start };
+    uint64_t **of[MASKS] = {&m->letter, &m->number, &m->blank, &m->white,
+                            &m->quote,  &m->mark,   &m->high,  &m->inside,
+                            &m->unsafe, &m->cut,    &m->odd,   &m->start};
     const size_t each = words + 1;
 
     if (!t->masks || each > t->words) {
@@ -71,8 +73,8 @@ masks(struct layout *t, size_t words, size_t kept)
         uint64_t *new = mem_aligned(mem_mul(mem_mul(more, MASKS), sizeof *new), 64);
         for (int i = 0; i < MASKS; i++) {
             if (kept)
-                memcpy(new + more * (size_t)i, *of[i], kept * sizeof *new);
-            *of[i] = new + more * (size_t)i;
+                memcpy(new + more *(size_t)i, *of[i], kept * sizeof *new);
+            *of[i] = new + more *(size_t)i;
         }
         mem_free(t->masks);
         t->masks = new;
@@ -104,7 +106,7 @@ static int
 in_form(const struct layout *t, size_t from, size_t to)
 {
     const size_t last = (to + SCAN_WORD - 1) / SCAN_WORD;
-    struct nfc_check check = { 0, 0 };
+    struct nfc_check check = {0, 0};
 
     for (size_t w = from / SCAN_WORD; w < last; w++) {
         uint64_t unsafe = t->mask.unsafe[w];

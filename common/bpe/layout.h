@@ -1,8 +1,8 @@
 #ifndef BPE_LAYOUT_H
 #define BPE_LAYOUT_H
 /*
- * layout - private to batch.h: texts one after the other, each with a zero byte behind it, and
- * the masks of all.  Those that are not in normal form move behind the others.
+ * layout - private to batch.h: texts one after the other, each with a zero byte behind it,
+ * and the masks of all.  Those that are not in normal form move behind the others.
  */
 #include "common/base/mem.h"
 #include "common/bpe/events.h"

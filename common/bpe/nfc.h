@@ -26,9 +26,9 @@ struct nfc { /* scratch, kept between calls: struct nfc w = {0}; ... nfc_free(&w
 /* Is s[0..n), valid UTF-8, surely in NFC already? (0: it may or may not be) */
 int nfc_is(const char *s, size_t n);
 /*
- * The same for a caller who knows where the characters are that have CHAR_COMPOSES or CHAR_MARK
- * (chars.h): struct nfc_check c = {0}; then for each of them, in order, with its place in s.
- * 0: the text may not be in NFC.
+ * The same for a caller who knows where the characters are that have CHAR_COMPOSES or
+ * CHAR_MARK (chars.h): struct nfc_check c = {0}; then for each of them, in order, with its
+ * place in s. 0: the text may not be in NFC.
  */
 struct nfc_check { size_t end; unsigned class; };
 int nfc_check(struct nfc_check *c, const char *s, size_t i);

@@ -6,12 +6,13 @@
 
 enum { BYTES = 256, SYMBOLS = 65535, BLOCK = 4096, LINE = 64, FETCH = 8 };
 /*
- * How a long piece is cut: bytes of a block, and those that its joints may merge again: so many
- * at first and so many per cent of what is done.  Small blocks are merged in registers, and are
- * the fastest where their joints hold; large ones are swept.
+ * How a long piece is cut: bytes of a block, and those that its joints may merge again: so
+ * many at first and so many per cent of what is done.  Small blocks are merged in
+ * registers, and are the fastest where their joints hold; large ones are swept.
  */
-static const struct cut { size_t block, first, percent; } small = { PAIRS_BLOCK, 1024, 50 },
-                                                          large = { BLOCK, 65536, 200 };
+static const struct cut {
+    size_t block, first, percent;
+} small = {PAIRS_BLOCK, 1024, 50}, large = {BLOCK, 65536, 200};
 
 /* The symbol of each id, or -1; NULL: the tokenizer does not fit. */
 static int *
@@ -100,7 +101,8 @@ pairs_new(const struct tokenizer *t, const struct scan *scan)
         const int s = BYTES + i, far = i + FETCH < t->merges ? i + FETCH : i;
         __builtin_prefetch(&p->bucket[pairs_hash((uint32_t)symbol[t->merge[far].left],
                                                  (uint32_t)symbol[t->merge[far].right]) >>
-                                      p->shift], 1);
+                                      p->shift],
+                           1);
         p->id[s] = (uint16_t)t->merge[i].result;
         if (l < 0 || r < 0) { /* a part that no merge makes: never met */
             p->left[s] = p->right[s] = (uint16_t)s;
@@ -159,8 +161,8 @@ by_heap(const struct pairs *p, struct heap_work *w, const unsigned char *s, size
 }
 
 /*
- * Would the bytes of a and b together give a, b?  Undoes both, latest merge first, asking at
- * each step whether a merge across the joint would have come before the next one undone.
+ * Would the bytes of a and b together give a, b?  Undoes both, latest merge first, asking
+ * at each step whether a merge across the joint would have come before the next one undone.
  */
 static int
 stands(const struct pairs *p, uint32_t a, uint32_t b)
@@ -245,7 +247,7 @@ static size_t
 by_blocks(const struct pairs *p, struct pairs_work *w, const unsigned char *s, size_t n,
           uint16_t *out, const struct cut *cut)
 {
-    struct joint j = { p, w, s, out, 0, 0 };
+    struct joint j = {p, w, s, out, 0, 0};
     size_t bytes;
 
     for (size_t at = 0; at < n; at += bytes) {
@@ -262,12 +264,12 @@ by_blocks(const struct pairs *p, struct pairs_work *w, const unsigned char *s, s
     return j.count;
 }
 
-/* Does the piece begin with many different bytes?  What repeats has long symbols, and is swept
- * in half the time. */
+/* Does the piece begin with many different bytes?  What repeats has long symbols, and is
+ * swept in half the time. */
 static int
 varied(const unsigned char *s)
 {
-    uint64_t seen[4] = { 0 };
+    uint64_t seen[4] = {0};
     int different = 0;
 
     for (int i = 0; i < PAIRS_BLOCK; i++)
@@ -306,5 +308,5 @@ pairs_work_free(struct pairs_work *w)
     sweep_free(w->sweep);
     mem_free(w->block);
     mem_free(w->middle);
-    *w = (struct pairs_work){ 0 };
+    *w = (struct pairs_work){0};
 }

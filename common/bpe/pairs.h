@@ -4,14 +4,15 @@
  * pairs - byte-pair encoding over symbols of 16 bits.
  *
  * A symbol is a byte's token (0..255) or a merge's product (256 + rank), so that the lowest
- * rank is the lowest symbol and a merge needs no second table.  pairs_new returns NULL for a
- * tokenizer that does not fit: more than 65,279 merges, a product made in two ways, a byte
- * that UTF-8 can hold without a token, ids beyond 16 bits.  Such a one has merge.h.
+ * rank is the lowest symbol and a merge needs no second table.  pairs_new returns NULL for
+ * a tokenizer that does not fit: more than 65,279 merges, a product made in two ways, a
+ * byte that UTF-8 can hold without a token, ids beyond 16 bits.  Such a one has merge.h.
  *
- * Pieces of at most PAIRS_BLOCK bytes keep all ranks in registers.  Longer ones are cut into
- * blocks whose joints are checked (a joint stands when no merge would have crossed it) and
- * mended; where too many do not stand, into larger blocks that are swept (sweep.h).  Where that
- * fails too, or products do not rank after their parts, a heap: O(n log n), nothing recursive.
+ * Pieces of at most PAIRS_BLOCK bytes keep all ranks in registers.  Longer ones are cut
+ * into blocks whose joints are checked (a joint stands when no merge would have crossed it)
+ * and mended; where too many do not stand, into larger blocks that are swept (sweep.h).
+ * Where that fails too, or products do not rank after their parts, a heap: O(n log n),
+ * nothing recursive.
  */
 #include <stddef.h>
 #include <stdint.h>

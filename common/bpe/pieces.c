@@ -6,9 +6,14 @@
 #include "common/bpe/scan.h"
 
 enum {
-    BITS_MIN = 15, BITS_MORE = 18, BITS_MAX = 19, /* 1, 8, 16 MiB */
-    REACH = 16,                    /* entries looked at, those of its line first */
-    BIG_BITS = 15, BIG_BYTES = 4096, BIG_ROOM = 2 << 20, BIG_IDS = 2 << 20,
+    BITS_MIN = 15,
+    BITS_MORE = 18,
+    BITS_MAX = 19, /* 1, 8, 16 MiB */
+    REACH = 16,    /* entries looked at, those of its line first */
+    BIG_BITS = 15,
+    BIG_BYTES = 4096,
+    BIG_ROOM = 2 << 20,
+    BIG_IDS = 2 << 20,
     HUGE_PAGE = 2 << 20
 };
 
@@ -18,8 +23,8 @@ entries(unsigned bits)
 {
     const size_t bytes = sizeof(struct piece_entry) << bits;
     const size_t align = bytes < HUGE_PAGE ? 0 : HUGE_PAGE;
-    char *p = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-                   0);
+    char *p = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                   -1, 0);
     size_t skip;
 
     if (p == MAP_FAILED)
@@ -61,7 +66,8 @@ pieces_free(struct pieces *c)
     mem_free(c);
 }
 
-/* A bit of the key that says: this piece has too many ids for an entry, see the other table. */
+/* A bit of the key that says: this piece has too many ids for an entry, see the other
+ * table. */
 #define MANY (UINT64_C(1) << 63)
 
 static struct piece_entry *
@@ -167,7 +173,7 @@ pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key
             uint16_t *out)
 {
     struct piece_entry *e = place(c, k);
-    uint16_t id[PIECES_SHORT + 1] = { 0 };
+    uint16_t id[PIECES_SHORT + 1] = {0};
     size_t ids;
 
     if (pieces_hit(e, k)) {
@@ -234,8 +240,8 @@ big_keep(struct pieces *c, struct piece_long *e, const unsigned char *s, size_t 
         big_empty(c);
         e = big_place(c, s, n, hash);
     }
-    *e = (struct piece_long){ hash, (uint32_t)c->bytes.n, (uint32_t)n, (uint32_t)c->ids.n,
-                              (uint32_t)ids };
+    *e = (struct piece_long){hash, (uint32_t)c->bytes.n, (uint32_t)n, (uint32_t)c->ids.n,
+                             (uint32_t)ids};
     buf_add(&c->bytes, s, n);
     buf_add(&c->ids, id, ids * sizeof *id);
     c->bigs++;

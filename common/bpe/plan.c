@@ -21,8 +21,8 @@ open_model(struct plan *p)
     if (p->has_config) {
         config_load(&p->config, p->o->dir);
         if (p->config.vocab < p->vocab)
-            die_data("'%s': vocab_size %d is less than the %d tokens of tokenizer.json", path,
-                     p->config.vocab, p->vocab);
+            die_data("'%s': vocab_size %d is less than the %d tokens of tokenizer.json",
+                     path, p->config.vocab, p->vocab);
         p->vocab = p->config.vocab;
         p->limit = (size_t)p->config.positions;
     }
@@ -39,7 +39,8 @@ set_limits(struct plan *p)
 
     if (o->pair_field && !p->tokenizer.pairs)
         die_data("'%s/tokenizer.json' has no template for pairs", o->dir);
-    p->specials = o->no_special ? 0 : template_specials(&p->tokenizer, o->pair_field != NULL);
+    p->specials =
+        o->no_special ? 0 : template_specials(&p->tokenizer, o->pair_field != NULL);
     if (o->window && (size_t)o->window > p->limit)
         die_usage("option --window: %d is over the model's %zu positions", o->window,
                   p->limit);
@@ -58,8 +59,8 @@ set_limits(struct plan *p)
 static void
 open_labels(struct plan *p)
 {
-    static const enum task of_problem[] = { TASK_AUTO, TASK_SINGLE, TASK_MULTI,
-                                            TASK_REGRESSION };
+    static const enum task of_problem[] = {TASK_AUTO, TASK_SINGLE, TASK_MULTI,
+                                           TASK_REGRESSION};
     const struct config *c = &p->config;
     struct labels *l = &p->labels;
 
@@ -81,7 +82,8 @@ static void
 add_keep(struct plan *p, const char *name, size_t n, const char *option)
 {
     if (p->keeps == PLAN_KEEPS || !n || n > sizeof p->keep[0] - 8)
-        die_usage("option --%s: too many, empty or too long field names in '%s'", option, name);
+        die_usage("option --%s: too many, empty or too long field names in '%s'", option,
+                  name);
     snprintf(p->keep[p->keeps], sizeof p->keep[0], "%.*s", (int)n, name);
     for (int k = 0; k < p->keeps; k++)
         if (!strcmp(p->keep[k], p->keep[p->keeps]))
@@ -93,12 +95,14 @@ static void
 word_messages(struct plan *p)
 {
     const struct tokenize_options *o = p->o;
-    const struct { const char *field, *text; } say[MESSAGES] = {
-        [MESSAGE_NO_TEXT] = { o->text_field, "no field '%s' (use --text-field)" },
-        [MESSAGE_TEXT] = { o->text_field, "field '%s' is not a string" },
-        [MESSAGE_NO_PAIR] = { o->pair_field, "no field '%s' (see --pair-field)" },
-        [MESSAGE_PAIR] = { o->pair_field, "field '%s' is not a string" },
-        [MESSAGE_NO_ID] = { o->id_field, "no field '%s' (see --id-field)" },
+    const struct {
+        const char *field, *text;
+    } say[MESSAGES] = {
+        [MESSAGE_NO_TEXT] = {o->text_field, "no field '%s' (use --text-field)"},
+        [MESSAGE_TEXT] = {o->text_field, "field '%s' is not a string"},
+        [MESSAGE_NO_PAIR] = {o->pair_field, "no field '%s' (see --pair-field)"},
+        [MESSAGE_PAIR] = {o->pair_field, "field '%s' is not a string"},
+        [MESSAGE_NO_ID] = {o->id_field, "no field '%s' (see --id-field)"},
     };
 
     for (int i = 0; i < MESSAGES; i++)
@@ -142,7 +146,7 @@ plan_close(struct plan *p)
 static void
 put_specials(struct image *head, const struct tokenizer *t)
 {
-    struct buf b = { 0 };
+    struct buf b = {0};
     const char *comma = "{";
 
     for (int i = 0; i < t->addeds; i++)
@@ -173,9 +177,9 @@ plan_head(const struct plan *p, struct image *head)
 char *
 plan_options(const struct plan *p)
 {
-    static const char *const truncate[] = { "right", "left", "error" };
+    static const char *const truncate[] = {"right", "left", "error"};
     const struct tokenize_options *o = p->o;
-    struct buf b = { 0 };
+    struct buf b = {0};
 
     if (o->no_special)
         buf_printf(&b, "--no-special ");

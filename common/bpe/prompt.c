@@ -10,7 +10,8 @@ blank(const char *s, size_t n)
     return !n;
 }
 
-/* NULL, or what is wrong with a field that must be a string; room for the name in the text. */
+/* NULL, or what is wrong with a field that must be a string; room for the name in the text.
+ */
 static const char *
 string_of(const struct prompt *p, const char *field, const char **s, size_t *n,
           const char *absent, const char *other)
@@ -36,8 +37,8 @@ read_object(struct prompt *p, const struct plan *plan)
         why = string_of(p, o->text_field, &p->text, &p->n, plan->message[MESSAGE_NO_TEXT],
                         plan->message[MESSAGE_TEXT]);
     else if (json_get(p->value, "prompt", &id))
-        why = string_of(p, "prompt", &p->text, &p->n, NULL,
-                        "field 'prompt' is not a string");
+        why =
+            string_of(p, "prompt", &p->text, &p->n, NULL, "field 'prompt' is not a string");
     else
         why = string_of(p, "text", &p->text, &p->n,
                         "no field 'prompt' or 'text' (use --text-field)",
@@ -55,7 +56,7 @@ int
 prompt_read(struct prompt *p, const struct plan *plan, struct json *json, const char *s,
             size_t n, const char **why)
 {
-    *p = (struct prompt){ 0 };
+    *p = (struct prompt){0};
     *why = NULL;
     if (plan->o->format == INPUT_TEXT) {
         p->text = s;

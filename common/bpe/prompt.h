@@ -13,8 +13,8 @@ struct prompt {
     struct json_value value, label; /* valid until the next line */
 };
 /*
- * Reads s[0..n), CHUNK_PAD bytes more of it readable.  0: a blank line, which is no prompt; 1: *p,
- * or *why is wrong with the line.
+ * Reads s[0..n), CHUNK_PAD bytes more of it readable.  0: a blank line, which is no prompt;
+ * 1: *p, or *why is wrong with the line.
  */
 int prompt_read(struct prompt *p, const struct plan *plan, struct json *json, const char *s,
                 size_t n, const char **why);

@@ -9,7 +9,7 @@ classify(const unsigned char *t, size_t words, const struct scan_classes *c,
          const struct scan_masks *m)
 {
     for (size_t w = 0; w < words; w++, t += SCAN_WORD) {
-        uint64_t bit[6] = { 0 }, high = 0;
+        uint64_t bit[6] = {0}, high = 0;
         for (unsigned i = 0; i < SCAN_WORD; i++) {
             const unsigned k = t[i] < 128 ? c->of[t[i]] : 0;
             high |= (uint64_t)(t[i] >> 7) << i;
@@ -67,14 +67,15 @@ merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
     return n;
 }
 
-const struct scan scan_generic = { "generic", classify, positions, merge };
+const struct scan scan_generic = {"generic", classify, positions, merge};
 
 const struct scan *
 scan_pick(void)
 {
 #if defined(__x86_64__)
     const char *want = getenv("MBERT_CPU");
-    const int generic = want && !strcmp(want, "generic"), avx2 = want && !strcmp(want, "avx2");
+    const int generic = want && !strcmp(want, "generic"),
+              avx2 = want && !strcmp(want, "avx2");
 
     __builtin_cpu_init();
     if (!generic && !avx2 && scan_avx512() && __builtin_cpu_supports("avx512vbmi2") &&

@@ -8,8 +8,8 @@
 static inline uint64_t
 bits(__m256i a, __m256i b)
 {
-    return (uint32_t)_mm256_movemask_epi8(a) |
-           (uint64_t)(uint32_t)_mm256_movemask_epi8(b) << 32;
+    return (uint32_t)_mm256_movemask_epi8(a) | (uint64_t)(uint32_t)_mm256_movemask_epi8(b)
+                                                   << 32;
 }
 
 /* bytes of v from `first` on, `count` of them */
@@ -31,8 +31,8 @@ static inline __m256i
 marked(__m256i v, __m256i set, __m256i power)
 {
     const __m256i high = _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
-    const __m256i hit = _mm256_and_si256(_mm256_shuffle_epi8(set, v),
-                                         _mm256_shuffle_epi8(power, high));
+    const __m256i hit =
+        _mm256_and_si256(_mm256_shuffle_epi8(set, v), _mm256_shuffle_epi8(power, high));
     return _mm256_xor_si256(_mm256_cmpeq_epi8(hit, _mm256_setzero_si256()),
                             _mm256_set1_epi8(-1));
 }
@@ -41,11 +41,11 @@ static void
 classify(const unsigned char *t, size_t words, const struct scan_classes *c,
          const struct scan_masks *m)
 {
-    const __m256i set = _mm256_broadcastsi128_si256(
-        _mm_loadu_si128((const __m128i *)c->mark));
-    const __m256i power = _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0,
-                                           0, 1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0,
-                                           0, 0);
+    const __m256i set =
+        _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)c->mark));
+    const __m256i power =
+        _mm256_setr_epi8(1, 2, 4, 8, 16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 4, 8,
+                         16, 32, 64, -128, 0, 0, 0, 0, 0, 0, 0, 0);
     for (size_t w = 0; w < words; w++, t += SCAN_WORD) {
         const __m256i a = _mm256_loadu_si256((const __m256i *)t);
         const __m256i b = _mm256_loadu_si256((const __m256i *)(t + 32));
@@ -150,7 +150,7 @@ merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
 const struct scan *
 scan_avx2(void)
 {
-    static const struct scan avx2 = { "avx2", classify, positions, merge };
+    static const struct scan avx2 = {"avx2", classify, positions, merge};
     return &avx2;
 }
 #else

@@ -72,8 +72,8 @@ find(const struct pairs *p, uint32_t left, uint32_t right)
 
 /*
  * Symbols stay in their places, `alive` says which are left; places 0 and n + 1 hold no
- * symbol, so that no step asks whether it stands at an end.  The lowest rank is merged at its
- * place at; SET(place, rank) writes the ranks of the pairs that begin there.
+ * symbol, so that no step asks whether it stands at an end.  The lowest rank is merged at
+ * its place at; SET(place, rank) writes the ranks of the pairs that begin there.
  */
 struct places {
     uint16_t symbol[64], rank[64];
@@ -114,7 +114,10 @@ finish(const struct places *a, size_t n, uint16_t *symbol)
 }
 
 /* `at` becomes the symbol; the place that is gone, the one before, and both new ranks. */
-struct step { unsigned gone, before; uint32_t rank, rank_before; };
+struct step {
+    unsigned gone, before;
+    uint32_t rank, rank_before;
+};
 static inline struct step
 step(struct places *a, const struct pairs *p, unsigned at, uint32_t symbol)
 {
@@ -165,8 +168,8 @@ merge16(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbo
     struct places a;
 
     begin(&a, p, s, n);
-    __m256i r = _mm256_mask_loadu_epi16(_mm256_set1_epi16(-1), (__mmask16)((1u << n) - 2),
-                                        a.rank);
+    __m256i r =
+        _mm256_mask_loadu_epi16(_mm256_set1_epi16(-1), (__mmask16)((1u << n) - 2), a.rank);
     for (;;) {
         /* rank << 16 | place: the lower of both halves without a branch */
         const uint32_t low = rank_first(_mm_minpos_epu16(_mm256_castsi256_si128(r)));
@@ -187,10 +190,11 @@ merge16(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbo
 static inline uint32_t
 lowest32(__m512i r)
 {
-    const __m256i half = _mm256_min_epu16(_mm512_castsi512_si256(r),
-                                          _mm512_extracti64x4_epi64(r, 1));
+    const __m256i half =
+        _mm256_min_epu16(_mm512_castsi512_si256(r), _mm512_extracti64x4_epi64(r, 1));
     return (uint32_t)_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_min_epu16(
-               _mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)))) & 0xFFFF;
+               _mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)))) &
+           0xFFFF;
 }
 
 static size_t
@@ -200,8 +204,8 @@ merge32(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbo
     uint32_t lowest;
 
     begin(&a, p, s, n);
-    __m512i r = _mm512_mask_loadu_epi16(_mm512_set1_epi16(-1), (__mmask32)((1u << n) - 2),
-                                        a.rank);
+    __m512i r =
+        _mm512_mask_loadu_epi16(_mm512_set1_epi16(-1), (__mmask32)((1u << n) - 2), a.rank);
     while ((lowest = lowest32(r)) != PAIRS_NONE) {
         const unsigned at = (unsigned)__builtin_ctz(
             _mm512_cmpeq_epi16_mask(r, _mm512_set1_epi16((short)lowest)));
@@ -213,7 +217,9 @@ merge32(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbo
     return finish(&a, n, symbol);
 }
 
-struct ranks { __m512i low, high; };
+struct ranks {
+    __m512i low, high;
+};
 static inline struct ranks
 put(struct ranks r, unsigned at, uint32_t rank)
 {
@@ -232,12 +238,12 @@ merge64(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbo
     memset(a.rank, 0xFF, sizeof a.rank);
     begin(&a, p, s, n);
     a.rank[0] = PAIRS_NONE;
-    struct ranks r = { _mm512_loadu_si512(a.rank), _mm512_loadu_si512(a.rank + 32) };
+    struct ranks r = {_mm512_loadu_si512(a.rank), _mm512_loadu_si512(a.rank + 32)};
     while ((lowest = lowest32(_mm512_min_epu16(r.low, r.high))) != PAIRS_NONE) {
         const __m512i all = _mm512_set1_epi16((short)lowest);
-        const unsigned at = (unsigned)__builtin_ctzll(
-            (uint64_t)_mm512_cmpeq_epi16_mask(r.low, all) |
-            (uint64_t)_mm512_cmpeq_epi16_mask(r.high, all) << 32);
+        const unsigned at =
+            (unsigned)__builtin_ctzll((uint64_t)_mm512_cmpeq_epi16_mask(r.low, all) |
+                                      (uint64_t)_mm512_cmpeq_epi16_mask(r.high, all) << 32);
         const struct step t = step(&a, p, at, lowest);
         r = put(r, t.gone, PAIRS_NONE);
         r = put(r, at, t.rank);
@@ -261,7 +267,7 @@ merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
 const struct scan *
 scan_avx512(void)
 {
-    static const struct scan avx512 = { "avx512", classify, positions, merge };
+    static const struct scan avx512 = {"avx512", classify, positions, merge};
     return &avx512;
 }
 #else

@@ -37,8 +37,8 @@ close_draft(struct job *j)
 static struct slice
 part(const struct slice *s, size_t from, size_t n)
 {
-    return (struct slice){ s->narrow ? s->narrow + from : NULL, s->wide ? s->wide + from : NULL,
-                           n };
+    return (struct slice){s->narrow ? s->narrow + from : NULL,
+                          s->wide ? s->wide + from : NULL, n};
 }
 
 static const char *
@@ -48,7 +48,8 @@ put(struct job *j, const struct row *row, const struct slice *a, const struct sl
     const size_t tokens = a->n + (b ? b->n : 0) + j->plan->specials;
     struct draft *r = open_draft(j, tokens);
 
-    /* only classes have a value that means "none": sets and numbers are all there or none is */
+    /* only classes have a value that means "none": sets and numbers are all there or none
+     * is */
     if (j->labels.task != TASK_SINGLE && r->n && row->given != r->labelled)
         return row->given ? "a label, but the lines before have none"
                           : "no label, but the lines before have one";
@@ -58,8 +59,8 @@ put(struct job *j, const struct row *row, const struct slice *a, const struct sl
 }
 
 /*
- * Windows as the reference's overflowing tokens: each takes as many tokens as fit and begins
- * with the last `stride` ones of the window before.
+ * Windows as the reference's overflowing tokens: each takes as many tokens as fit and
+ * begins with the last `stride` ones of the window before.
  */
 static const char *
 put_windows(struct job *j, struct row *row, const struct slice *a, const int32_t *spans)
@@ -67,7 +68,7 @@ put_windows(struct job *j, struct row *row, const struct slice *a, const int32_t
     const size_t size = j->plan->limit - j->plan->specials;
     const size_t step = size - (size_t)j->plan->o->stride;
 
-    for (size_t from = 0; ; from += step, row->window++) {
+    for (size_t from = 0;; from += step, row->window++) {
         const size_t n = a->n - from < size ? a->n - from : size;
         const struct slice w = part(a, from, n);
         const char *why = put(j, row, &w, NULL, spans ? spans + 2 * from : NULL);
@@ -86,14 +87,16 @@ put_count(struct job *j, const struct row *row, size_t tokens)
 
 /* Spans of what is left of both sides, one after the other; NULL when none are wanted. */
 static const int32_t *
-cut_spans(struct job *j, const struct slice *from, const struct slice *left, const size_t *skip)
+cut_spans(struct job *j, const struct slice *from, const struct slice *left,
+          const size_t *skip)
 {
     int32_t *all = (int32_t *)(void *)j->spans.p;
 
     if (!j->encoder)
         return NULL;
     memmove(all, all + 2 * skip[0], 2 * left[0].n * sizeof *all);
-    memmove(all + 2 * left[0].n, all + 2 * (from[0].n + skip[1]), 2 * left[1].n * sizeof *all);
+    memmove(all + 2 * left[0].n, all + 2 * (from[0].n + skip[1]),
+            2 * left[1].n * sizeof *all);
     return all;
 }
 
@@ -121,9 +124,10 @@ sequence_add(struct job *j, struct row *row, const struct slice *a, const struct
         return j->note;
     }
     template_truncate(TRUNCATE_LONGEST_FIRST, most, &na, b ? &nb : NULL);
-    const size_t skip[2] = { left ? a->n - na : 0, left && b ? b->n - nb : 0 };
-    const struct slice whole[2] = { *a, b ? *b : (struct slice){ 0 } };
-    const struct slice kept[2] = { part(&whole[0], skip[0], na), part(&whole[1], skip[1], nb) };
+    const size_t skip[2] = {left ? a->n - na : 0, left && b ? b->n - nb : 0};
+    const struct slice whole[2] = {*a, b ? *b : (struct slice){0}};
+    const struct slice kept[2] = {part(&whole[0], skip[0], na),
+                                  part(&whole[1], skip[1], nb)};
     j->cut += row->truncated;
     return put(j, row, &kept[0], b ? &kept[1] : NULL, cut_spans(j, whole, kept, skip));
 }
@@ -133,7 +137,8 @@ sequence_spans(struct job *j, const struct prompt *p)
 {
     j->spans.n = 0;
     buf_room(&j->spans, 16);
-    encode_spans(j->encoder, p->text, p->n, j->plan->o->offsets == OFFSETS_CHARS, &j->spans);
+    encode_spans(j->encoder, p->text, p->n, j->plan->o->offsets == OFFSETS_CHARS,
+                 &j->spans);
     if (p->pair)
         encode_spans(j->encoder, p->pair, p->pair_n, j->plan->o->offsets == OFFSETS_CHARS,
                      &j->spans);

@@ -2,11 +2,11 @@
 #include "formats/tokenizer.h"
 
 void
-spans_begin(struct spans *s, const struct tokenizer *t, const char *text, size_t n, int chars,
-            struct buf *out)
+spans_begin(struct spans *s, const struct tokenizer *t, const char *text, size_t n,
+            int chars, struct buf *out)
 {
     (void)n;
-    *s = (struct spans){ .t = t, .text = text, .chars = chars, .out = out };
+    *s = (struct spans){.t = t, .text = text, .chars = chars, .out = out};
     s->raw = s->form = text;
 }
 
@@ -64,7 +64,7 @@ characters(struct spans *s, size_t at, int end)
 static void
 put(struct spans *s, size_t from, size_t to)
 {
-    int32_t pair[2] = { (int32_t)from, (int32_t)to };
+    int32_t pair[2] = {(int32_t)from, (int32_t)to};
 
     if (s->chars) { /* a token may begin inside a character: it is of that one */
         pair[0] = (int32_t)characters(s, from + 1, 0) - 1;

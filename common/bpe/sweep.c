@@ -6,11 +6,11 @@
 enum { RANKS = 65536, WORD = 64, NODES = 3 * SWEEP_MAX, FEW = 16 };
 
 struct sweep {
-    uint16_t symbol[SWEEP_MAX], rank[SWEEP_MAX];  /* rank: of the pair that begins here */
+    uint16_t symbol[SWEEP_MAX], rank[SWEEP_MAX]; /* rank: of the pair that begins here */
     uint16_t next[SWEEP_MAX], before[SWEEP_MAX];
-    uint16_t place[NODES], link[NODES];           /* entries of lists, in rings */
-    uint16_t last[RANKS];                         /* of each rank's list; PAIRS_NONE: empty */
-    uint64_t used[RANKS / WORD];                  /* ranks whose list is not empty */
+    uint16_t place[NODES], link[NODES]; /* entries of lists, in rings */
+    uint16_t last[RANKS];               /* of each rank's list; PAIRS_NONE: empty */
+    uint64_t used[RANKS / WORD];        /* ranks whose list is not empty */
     uint16_t list[NODES];
     unsigned nodes;
 };
@@ -54,7 +54,7 @@ put(struct sweep *w, unsigned place, unsigned rank)
 static unsigned
 order(uint16_t *list, unsigned n)
 {
-    uint64_t set[SWEEP_MAX / WORD] = { 0 };
+    uint64_t set[SWEEP_MAX / WORD] = {0};
 
     if (n <= FEW) {
         for (unsigned i = 1; i < n; i++) {
@@ -75,7 +75,8 @@ order(uint16_t *list, unsigned n)
     return n;
 }
 
-/* The places whose pair has this rank, or had it, from left to right; its list is emptied. */
+/* The places whose pair has this rank, or had it, from left to right; its list is emptied.
+ */
 static unsigned
 take(struct sweep *w, unsigned rank)
 {

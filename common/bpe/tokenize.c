@@ -19,10 +19,10 @@ enum { THREADS_MAX = 256 };
 struct crew {
     struct plan plan;
     struct chunks *chunks;
-    struct stream_out *out;     /* NULL: counts go to the sink */
+    struct stream_out *out; /* NULL: counts go to the sink */
     struct sink *sink;
-    pthread_mutex_t reading;    /* chunks, taken */
-    pthread_mutex_t turns;      /* staged, written, and what follows */
+    pthread_mutex_t reading; /* chunks, taken */
+    pthread_mutex_t turns;   /* staged, written, and what follows */
     pthread_cond_t turn;
     int64_t taken, staged, written;
     int64_t prompts, cut, skipped, specials;
@@ -75,7 +75,8 @@ say(struct crew *c, struct job *j)
     c->cut += j->cut;
     c->skipped += j->skipped;
     c->specials += j->specials;
-    progress("%" PRId64 " prompts, %.0f a second", c->prompts, (double)c->prompts / seconds);
+    progress("%" PRId64 " prompts, %.0f a second", c->prompts,
+             (double)c->prompts / seconds);
     if (c->plan.o->progress)
         progress_note(1, "%" PRId64 " prompts, %.0f a second", c->prompts,
                       (double)c->prompts / seconds);
@@ -117,7 +118,11 @@ give(struct crew *c, struct job *j, int64_t mine)
     job_forget(j);
 }
 
-struct worker { struct crew *crew; struct job job; pthread_t thread; };
+struct worker {
+    struct crew *crew;
+    struct job job;
+    pthread_t thread;
+};
 
 static void *
 work(void *arg)
@@ -149,8 +154,8 @@ threads_of(const struct tokenize_options *o)
 }
 
 /*
- * The first chunk, alone: it settles what labels are, which the head of the stream says, and
- * a small input never starts a thread.  0: there is none.
+ * The first chunk, alone: it settles what labels are, which the head of the stream says,
+ * and a small input never starts a thread.  0: there is none.
  */
 static int
 first(struct crew *c, struct worker *w, const char *path)
@@ -215,7 +220,8 @@ summary(const struct crew *c, int64_t rows)
     if (c->skipped)
         warn("%" PRId64 " of %" PRId64 " lines skipped", c->skipped, rows);
     if (c->cut)
-        warn("%" PRId64 " of %" PRId64 " prompts cut at %zu tokens", c->cut, c->prompts, p->limit);
+        warn("%" PRId64 " of %" PRId64 " prompts cut at %zu tokens", c->cut, c->prompts,
+             p->limit);
     if (c->specials)
         warn("%" PRId64 " special tokens were typed in prompts and %s", c->specials,
              p->o->special == SPECIAL_LITERAL ? "taken as text"
@@ -225,8 +231,10 @@ summary(const struct crew *c, int64_t rows)
 void
 tokenize_run(const struct tokenize_options *o, int n, char *const *files, const char *path)
 {
-    struct crew c = { .reading = PTHREAD_MUTEX_INITIALIZER, .turns = PTHREAD_MUTEX_INITIALIZER,
-                      .turn = PTHREAD_COND_INITIALIZER, .began = progress_clock() };
+    struct crew c = {.reading = PTHREAD_MUTEX_INITIALIZER,
+                     .turns = PTHREAD_MUTEX_INITIALIZER,
+                     .turn = PTHREAD_COND_INITIALIZER,
+                     .began = progress_clock()};
     int64_t rows;
 
     plan_open(&c.plan, o);
