@@ -77,6 +77,23 @@ END
     [[ "$stderr" = "bpe-tok: option --window: 99999 is over the model's "*" positions; try --help" ]]
 }
 
+@test "windows that would be too much for one prompt are refused" {
+    need_command python3
+    python3 -c "print('{\"prompt\":\"' + 'a b ' * 500000 + '\"}')" > in.jsonl
+    run -3 --separate-stderr bpe-tok -m "$M" --window 128 --stride 125 in.jsonl
+    [[ "$stderr" = "bpe-tok: in.jsonl:1: "*" windows of 128 tokens: too much for one prompt" ]] || { echo "$stderr"; false; }
+    bpe-tok -m "$M" --window 128 in.jsonl > a
+    run -3 --separate-stderr bpe-tok -m "$M" --window 128 --keep prompt in.jsonl
+    [[ "$stderr" = *" windows of 128 tokens and kept fields: too much for one prompt" ]]
+}
+
+@test "a record is cut where its kept fields grow large" {
+    need_command python3
+    python3 -c "for i in range(8): print('{\"prompt\":\"a\",\"x\":\"' + 'b' * (9 << 20) + '\"}')" > in.jsonl
+    bpe-tok -m "$M" --keep x --flush-every 8 in.jsonl > a
+    [ "$(tens count a | head -n 1)" = 'records	2' ] || { tens count a; false; }
+}
+
 @test "--truncate right, left, error" {
     real
     lines '{"prompt":"one two three four"}' '{"prompt":"a"}'

@@ -130,6 +130,27 @@ bad() {
     [ "$stderr" = "bpe-tok: in.jsonl:1: line longer than 16 MiB" ]
 }
 
+@test "limits: 1,024 fields, names of 256 bytes, 64 levels" {
+    need_command python3
+    python3 - <<'END'
+import json
+def put(name, o): open(name, "w").write(json.dumps(o) + "\n")
+put("f1", {"prompt": "a", **{f"k{i}": i for i in range(1023)}})
+put("f2", {"prompt": "a", **{f"k{i}": i for i in range(1024)}})
+put("n1", {"prompt": "a", "k" * 256: 1})
+put("n2", {"prompt": "a", "k" * 257: 1})
+deep = lambda n: '{"prompt":"a","x":' + "[" * n + "]" * n + "}\n"
+open("d1", "w").write(deep(63)), open("d2", "w").write(deep(64))
+END
+    for f in f1 n1 d1; do bpe-tok -m "$M" $f > a; done
+    run -3 --separate-stderr bpe-tok -m "$M" f2
+    [ "$stderr" = "bpe-tok: f2:1: more than 1024 fields" ]
+    run -3 --separate-stderr bpe-tok -m "$M" n2
+    [ "$stderr" = "bpe-tok: n2:1: a field name longer than 256 bytes" ]
+    run -3 --separate-stderr bpe-tok -m "$M" d2
+    [ "$stderr" = "bpe-tok: d2:1: JSON nested deeper than 64" ]
+}
+
 @test "truncation is counted, flagged and said" {
     lines '{"prompt":"one two three four five six"}' '{"prompt":"a"}'
     bpe-tok -m "$M" --max-length 4 in.jsonl > a 2> err

@@ -113,6 +113,16 @@ draft_add(struct draft *r, const struct plan *plan, enum task task, const struct
     r->n++;
 }
 
+size_t
+draft_kept(const struct draft *r, const struct plan *plan)
+{
+    size_t bytes = 0;
+
+    for (int k = 0; k < plan->keeps; k++)
+        bytes += r->keep[k].bytes.n;
+    return bytes;
+}
+
 static const void *
 data(const struct buf *b)
 {

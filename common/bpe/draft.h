@@ -6,7 +6,8 @@
 #include "common/base/mem.h"
 #include "common/bpe/plan.h"
 #include "formats/stream.h"
-enum { DRAFT_SEQUENCES = 1024, DRAFT_TOKENS = 65536 };
+/* a record is cut at so many sequences, tokens, bytes of kept fields */
+enum { DRAFT_SEQUENCES = 1024, DRAFT_TOKENS = 65536, DRAFT_KEPT = 32 << 20 };
 struct kept { struct buf bytes, offsets; };
 /* Ids in either width: exactly one of the pointers is set when n > 0. */
 struct slice { const uint16_t *narrow; const int *wide; size_t n; };
@@ -31,6 +32,7 @@ struct row { /* what goes with one sequence */
  * [a->n + b->n] pairs of from and to, or NULL. */
 void draft_add(struct draft *r, const struct plan *plan, enum task task, const struct row *row,
               const struct slice *a, const struct slice *b, const int32_t *spans);
+size_t draft_kept(const struct draft *r, const struct plan *plan); /* bytes */
 /* The record's tensors; they stay in r until draft_reset. */
 void draft_image(struct draft *r, const struct plan *plan, enum task task);
 void draft_reset(struct draft *r, const struct plan *plan);

@@ -23,6 +23,23 @@ string_of(const struct prompt *p, const char *field, const char **s, size_t *n,
     return json_string(v, s, n) ? NULL : other;
 }
 
+/* NULL, or which limit of fields the object breaks. */
+static const char *
+too_many(struct json_value object)
+{
+    struct json_iter it = json_iter(object);
+    struct json_value v;
+    const char *key;
+    size_t n;
+
+    if (json_size(object) > PROMPT_FIELDS)
+        return "more than 1024 fields";
+    while (json_next(&it, &key, &n, &v))
+        if (n > PROMPT_NAME)
+            return "a field name longer than 256 bytes";
+    return NULL;
+}
+
 static const char *
 read_object(struct prompt *p, const struct plan *plan)
 {
@@ -33,6 +50,8 @@ read_object(struct prompt *p, const struct plan *plan)
     p->object = 1;
     if (json_type(p->value) != JSON_OBJECT)
         return "not a JSON object";
+    if ((why = too_many(p->value)))
+        return why;
     if (o->text_field)
         why = string_of(p, o->text_field, &p->text, &p->n, plan->message[MESSAGE_NO_TEXT],
                         plan->message[MESSAGE_TEXT]);

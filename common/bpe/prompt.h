@@ -5,7 +5,7 @@
  */
 #include "common/bpe/plan.h"
 #include "formats/json.h"
-enum { PROMPT_TEXT = 4 << 20 };
+enum { PROMPT_TEXT = 4 << 20, PROMPT_FIELDS = 1024, PROMPT_NAME = 256 };
 struct prompt {
     const char *text, *pair;        /* n and pair_n bytes of UTF-8; pair NULL without one */
     size_t n, pair_n;

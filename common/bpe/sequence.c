@@ -5,6 +5,9 @@
 #include "common/bpe/prompt.h"
 #include "common/bpe/template.h"
 
+/* Bytes that the windows of one prompt may be, kept fields too: they are held together. */
+enum { WINDOWS_MAX = 256 << 20 };
+
 /* The record to add to: one that is full makes room for another. */
 static struct draft *
 open_draft(struct job *j, size_t tokens)
@@ -13,7 +16,8 @@ open_draft(struct job *j, size_t tokens)
 
     if (j->full < j->made) {
         struct draft *r = j->drafts[j->full];
-        if (!r->n || (r->n < most && r->tokens + tokens <= DRAFT_TOKENS))
+        if (!r->n || (r->n < most && r->tokens + tokens <= DRAFT_TOKENS &&
+                      draft_kept(r, j->plan) <= DRAFT_KEPT))
             return r;
         j->full++;
     }
@@ -68,6 +72,14 @@ put_windows(struct job *j, struct row *row, const struct slice *a, const int32_t
     const size_t size = j->plan->limit - j->plan->specials;
     const size_t step = size - (size_t)j->plan->o->stride;
 
+    const size_t windows = a->n > size ? 1 + (a->n - size + step - 1) / step : 1;
+    const size_t kept = j->plan->keeps ? row->kept_end[j->plan->keeps - 1] : 0;
+
+    if (windows * (size * sizeof *a->wide + kept) > WINDOWS_MAX) {
+        snprintf(j->note, sizeof j->note, "%zu windows of %zu tokens%s: too much for one prompt",
+                 windows, j->plan->limit, kept ? " and kept fields" : "");
+        return j->note;
+    }
     for (size_t from = 0;; from += step, row->window++) {
         const size_t n = a->n - from < size ? a->n - from : size;
         const struct slice w = part(a, from, n);
