@@ -54,17 +54,21 @@ level_of(int level)
     return level;
 }
 
-/* Floats hardly compress: into a pipe zstd is told not to try hard. */
+/* Floats hardly compress: into a pipe zstd is told not to try hard.  *ids: what is in the
+ * record repeats as ids do, and no level was asked for. */
 static int
-level_for(const struct stream_out *s, const struct record *r)
+level_for(const struct stream_out *s, const struct record *r, int *ids)
 {
     size_t floats = 0, all = 0;
+
+    *ids = 0;
     if (s->level)
         return s->level;
     for (int i = 0; i < r->tensors; i++) {
         all += r->tensor[i].bytes;
         floats += r->tensor[i].type <= F64 ? r->tensor[i].bytes : 0;
     }
+    *ids = all > 0 && floats <= all / 2;
     return floats > all / 2 && !sink_regular(s->sink) ? LEVEL_FLOATS : LEVEL_INTEGERS;
 }
 
@@ -93,7 +97,7 @@ void
 stream_compress(const struct stream_out *s, struct image *b, struct frame *f)
 {
     size_t bound;
-    int level, plain;
+    int level, ids;
 
     image_fill(b);
     bound = ZSTD_compressBound(b->size);
@@ -107,12 +111,11 @@ stream_compress(const struct stream_out *s, struct image *b, struct frame *f)
     errno = 0;
     if (!f->zstd)
         die_sys("out of memory (zstd)");
-    level = level_for(s, &b->r);
-    plain = !s->level && level == LEVEL_INTEGERS;
+    level = level_for(s, &b->r, &ids);
     ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_checksumFlag, 1);
-    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_minMatch, plain ? INTEGERS_MATCH : 0);
-    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_hashLog, plain ? INTEGERS_HASH_LOG : 0);
+    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_minMatch, ids ? INTEGERS_MATCH : 0);
+    ZSTD_CCtx_setParameter(f->zstd, ZSTD_c_hashLog, ids ? INTEGERS_HASH_LOG : 0);
     f->n = ZSTD_compress2(f->zstd, f->p, f->cap, b->bytes, b->size);
     errno = 0;
     if (ZSTD_isError(f->n))

@@ -77,6 +77,8 @@ added_fit(struct bpe *b, int literal)
         } else {
             if (first == ' ' || first >= 0x80 || (a->normalized && flags))
                 return 0;
+            if (a->normalized && t->nfc && !nfc_is(a->content.s, a->content.n))
+                return 0; /* its normal form may begin otherwise */
             swallows |= !a->normalized && a->rstrip;
             white |= !a->normalized && first >= '\t' && first <= '\r';
             b->classes.of[first] |= SCAN_MARK;

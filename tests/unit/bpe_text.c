@@ -36,7 +36,8 @@ characters(void **state)
         {0xFEFF, 0},
         {0x2167, CHAR_NUMBER | CHAR_WORD},
         {0xBD, CHAR_NUMBER},
-        {0x301, CHAR_COMPOSES | CHAR_WORD},
+        {0x301, CHAR_COMPOSES | CHAR_MARK | CHAR_WORD},
+        {0x670, CHAR_MARK | CHAR_WORD}, /* composes with nothing */
         {0xE9, CHAR_LETTER | CHAR_WORD},
         {0x212B, CHAR_LETTER | CHAR_WORD | CHAR_COMPOSES},
         {0x24B6, CHAR_WORD},
