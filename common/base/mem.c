@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "common/base/die.h"
 
 static void *
@@ -72,6 +74,33 @@ mem_aligned(size_t bytes, size_t align)
     if (posix_memalign(&p, align, bytes ? bytes : 1))
         p = NULL;
     return memset(got(p, bytes), 0, bytes);
+}
+
+void *
+mem_map(size_t bytes, enum mem_pages how)
+{
+    const size_t align = how == MEM_LARGE ? (size_t)2 << 20 : 0;
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | (how == MEM_FILLED ? MAP_POPULATE : 0);
+    char *p = mmap(NULL, mem_add(bytes, align), PROT_READ | PROT_WRITE, flags, -1, 0);
+    size_t skip;
+
+    got(p == MAP_FAILED ? NULL : p, bytes);
+    if (!align)
+        return p;
+    skip = (align - (uintptr_t)p % align) % align;
+    if (skip)
+        munmap(p, skip);
+    if (align - skip)
+        munmap(p + skip + bytes, align - skip);
+    madvise(p + skip, bytes, MADV_HUGEPAGE);
+    return p + skip;
+}
+
+void
+mem_unmap(void *p, size_t bytes)
+{
+    if (p)
+        munmap(p, bytes);
 }
 
 void

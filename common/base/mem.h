@@ -20,6 +20,14 @@ void *mem_array(size_t n, size_t size);              /* n * size bytes, checked,
 void *mem_realloc(void *p, size_t n, size_t size);   /* to n * size bytes */
 void *mem_aligned(size_t bytes, size_t align);       /* zeroed; free with mem_free */
 void mem_free(void *p);                              /* accepts NULL */
+/*
+ * Zeroed pages straight from the system, for tables of a megabyte and more; give them back with
+ * mem_unmap and the same size.  MEM_FILLED: all in memory at once, which is cheaper than page by
+ * page where all will be used.  MEM_LARGE: aligned to 2 MiB and in large pages, if there are any.
+ */
+enum mem_pages { MEM_PAGES, MEM_FILLED, MEM_LARGE };
+void *mem_map(size_t bytes, enum mem_pages how);
+void mem_unmap(void *p, size_t bytes);
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);          /* copies n bytes (NULs too) and adds a NUL */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* a fresh string */

@@ -4,7 +4,7 @@
 #include "common/bpe/scan.h"
 #include "formats/tokenizer.h"
 
-enum { BYTES = 256, SYMBOLS = 65535, BLOCK = 4096, LINE = 64, FETCH = 8 };
+enum { BYTES = 256, SYMBOLS = 65535, BLOCK = 4096, FETCH = 8 };
 /*
  * How a long piece is cut: bytes of a block, and those that its joints may merge again: so
  * many at first and so many per cent of what is done.  Small blocks are merged in
@@ -58,25 +58,34 @@ insert(struct pairs *p, uint32_t left, uint32_t right, uint16_t symbol)
     }
 }
 
+/* Run twice: to measure, then to place. */
+static void
+place(struct pairs *p, struct arena *a, size_t symbols)
+{
+    p->bucket = arena_take(a, (size_t)p->mask + 2, sizeof *p->bucket);
+    p->may = arena_take(a, (size_t)p->mask + 1, sizeof *p->may);
+    p->grid = arena_take(a, BYTES * BYTES, sizeof *p->grid);
+    p->left = arena_take(a, symbols, sizeof *p->left);
+    p->right = arena_take(a, symbols, sizeof *p->right);
+    p->bytes = arena_take(a, symbols, sizeof *p->bytes);
+    p->id = arena_take(a, symbols, sizeof *p->id);
+}
+
 static void
 tables(struct pairs *p, size_t symbols)
 {
+    struct arena a = { 0 };
     unsigned bits = 1;
 
     while ((size_t)PAIRS_WAYS << bits < symbols * 2)
         bits++;
     p->shift = 32 - bits;
     p->mask = (1u << bits) - 1;
-    p->may = mem_zalloc((size_t)1 << bits, sizeof *p->may);
-    /* fresh pages are zeroes already: nothing is written twice */
-    p->memory = mem_zalloc(((size_t)1 << bits) + 2, sizeof *p->bucket);
-    p->bucket = (void *)(((uintptr_t)p->memory + LINE - 1) / LINE * LINE);
-    p->grid = mem_array(BYTES * BYTES, sizeof *p->grid);
+    place(p, &a, symbols);
+    p->size = a.used;
+    a = (struct arena){ .base = mem_map(p->size, MEM_FILLED) };
+    place(p, &a, symbols);
     memset(p->grid, 0xFF, BYTES * BYTES * sizeof *p->grid);
-    p->left = mem_array(symbols, sizeof *p->left);
-    p->right = mem_array(symbols, sizeof *p->right);
-    p->bytes = mem_array(symbols, sizeof *p->bytes);
-    p->id = mem_array(symbols, sizeof *p->id);
 }
 
 struct pairs *
@@ -125,13 +134,7 @@ pairs_free(struct pairs *p)
 {
     if (!p)
         return;
-    mem_free(p->memory);
-    mem_free(p->may);
-    mem_free(p->grid);
-    mem_free(p->left);
-    mem_free(p->right);
-    mem_free(p->bytes);
-    mem_free(p->id);
+    mem_unmap(p->bucket, p->size); /* the first of all tables */
     mem_free(p);
 }
 

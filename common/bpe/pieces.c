@@ -1,7 +1,5 @@
 /* pieces - the two tables, and what fills them */
 #include "common/bpe/pieces.h"
-#include <sys/mman.h>
-#include "common/base/die.h"
 #include "common/base/mem.h"
 #include "common/bpe/scan.h"
 
@@ -13,31 +11,14 @@ enum {
     BIG_BITS = 15,
     BIG_BYTES = 4096,
     BIG_ROOM = 2 << 20,
-    BIG_IDS = 2 << 20,
-    HUGE_PAGE = 2 << 20
+    BIG_IDS = 2 << 20
 };
 
-/* Zeroed entries, in large pages where there are any: the table is looked up at random. */
+/* The table is looked up at random: in large pages, once it has some. */
 static struct piece_entry *
 entries(unsigned bits)
 {
-    const size_t bytes = sizeof(struct piece_entry) << bits;
-    const size_t align = bytes < HUGE_PAGE ? 0 : HUGE_PAGE;
-    char *p = mmap(NULL, bytes + align, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                   -1, 0);
-    size_t skip;
-
-    if (p == MAP_FAILED)
-        die_sys("out of memory (%zu bytes)", bytes);
-    if (!align)
-        return (struct piece_entry *)(void *)p;
-    skip = (align - (uintptr_t)p % align) % align;
-    if (skip)
-        munmap(p, skip);
-    if (align - skip)
-        munmap(p + skip + bytes, align - skip);
-    madvise(p + skip, bytes, MADV_HUGEPAGE);
-    return (struct piece_entry *)(void *)(p + skip);
+    return mem_map(sizeof(struct piece_entry) << bits, bits == BITS_MIN ? MEM_PAGES : MEM_LARGE);
 }
 
 struct pieces *
@@ -57,7 +38,7 @@ pieces_free(struct pieces *c)
 {
     if (!c)
         return;
-    munmap(c->entry, sizeof *c->entry * (c->mask + 1));
+    mem_unmap(c->entry, sizeof *c->entry * (c->mask + 1));
     mem_free(c->big);
     mem_free(c->bytes.p);
     mem_free(c->ids.p);
@@ -94,7 +75,7 @@ grow(struct pieces *c)
                 e = e == c->entry + c->mask ? c->entry : e + 1;
             *e = old[i];
         }
-    munmap(old, sizeof *old * n);
+    mem_unmap(old, sizeof *old * n);
 }
 
 /* Blanks as the tokens of their runs, the longest first (at most one byte a token). */
