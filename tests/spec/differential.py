@@ -37,6 +37,8 @@ from read_stream import Bad, decode, need, undress
 from tokenizers import Tokenizer, __version__
 
 BATCH = 20000
+
+
 def json_line(rng, i, text):
     """One of the ways to write it; half are \\u escapes, most others raw."""
     how = rng.random()
