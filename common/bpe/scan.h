@@ -12,7 +12,8 @@
 struct pairs;
 /* Compiled twice, for what shifts and counts bits in one instruction and for what does not;
  * nothing else changes. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                 \
+    !defined(__SANITIZE_THREAD__)
 #define SCAN_CLONES __attribute__((target_clones("default", "arch=x86-64-v3")))
 #else
 #define SCAN_CLONES
