@@ -137,7 +137,10 @@ added_among(const struct tokenizer *t, const struct ids *ids)
     return 0;
 }
 
-/* NFC against utf8proc's, which is newer, where both know all characters. */
+/*
+ * NFC against utf8proc's, which is newer, where both know all characters.  U+11A7 is the place
+ * before the first trailing jamo and none itself; utf8proc 2.8 lets it vanish behind a syllable.
+ */
 static void
 normal_form(const char *s, size_t n, const struct buf *form)
 {
@@ -146,9 +149,11 @@ normal_form(const char *s, size_t n, const struct buf *form)
     uint32_t k;
 
     FUZZ_WANT(!nfc_is(s, n) || (form->n == n && !memcmp(form->p, s, n)));
-    for (size_t i = 0; i < n; i += k)
-        if (char_flags(char_read(s + i, &k)) & CHAR_INERT)
+    for (size_t i = 0; i < n; i += k) {
+        const uint32_t c = char_read(s + i, &k);
+        if (c == 0x11A7 || char_flags(c) & CHAR_INERT)
             return;
+    }
     const utf8proc_ssize_t m = utf8proc_map(in, (utf8proc_ssize_t)n, &out,
                                             UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     FUZZ_WANT(m == (utf8proc_ssize_t)form->n && !memcmp(out, form->p, form->n));
