@@ -51,6 +51,23 @@ set_of(const struct tokenizer *t, int normalized, int blanks, int literal)
     return set;
 }
 
+/* Of what is searched for: a normalized token's normal form may begin otherwise. */
+static unsigned char
+first_byte(const struct tokenizer *t, const struct added_token *a)
+{
+    struct buf form = {0};
+    struct nfc nfc = {0};
+    unsigned char first = (unsigned char)a->content.s[0];
+
+    if (a->normalized && t->nfc && !nfc_is(a->content.s, a->content.n)) {
+        nfc_add(&nfc, &form, a->content.s, a->content.n);
+        first = (unsigned char)form.p[0];
+    }
+    nfc_free(&nfc);
+    mem_free(form.p);
+    return first;
+}
+
 /*
  * What the mask algebra asks of the added tokens: runs of blanks of all lengths from two to
  * some longest, the others beginning with an ASCII character that is no blank, and among
@@ -66,7 +83,7 @@ added_fit(struct bpe *b, int literal)
     for (int i = 0; i < t->addeds; i++) {
         const struct added_token *a = &t->added[i];
         const int flags = a->lstrip || a->rstrip || a->single_word;
-        const unsigned char first = (unsigned char)a->content.s[0];
+        const unsigned char first = first_byte(t, a);
         if (only_blanks(a->content.s, a->content.n)) {
             if (!a->normalized || flags || (literal && a->special) || a->content.n < 2 ||
                 a->content.n > BPE_RUN_MAX)
@@ -77,8 +94,6 @@ added_fit(struct bpe *b, int literal)
         } else {
             if (first == ' ' || first >= 0x80 || (a->normalized && flags))
                 return 0;
-            if (a->normalized && t->nfc && !nfc_is(a->content.s, a->content.n))
-                return 0; /* its normal form may begin otherwise */
             swallows |= !a->normalized && a->rstrip;
             white |= !a->normalized && first >= '\t' && first <= '\r';
             b->classes.of[first] |= SCAN_MARK;
