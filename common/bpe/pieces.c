@@ -7,7 +7,7 @@ enum {
     BITS_MIN = 15,
     BITS_MORE = 18,
     BITS_MAX = 19, /* 1, 8, 16 MiB */
-    REACH = 16,    /* entries looked at, those of its line first */
+    REACH = 8,     /* entries looked at, those of its line first */
     BIG_BITS = 15,
     BIG_BYTES = 4096,
     BIG_ROOM = 2 << 20,
@@ -118,7 +118,7 @@ place(const struct pieces *c, struct piece_key k)
         if (!e->key.high || !((e->key.low ^ k.low) | ((e->key.high ^ k.high) & ~MANY)))
             return e;
     }
-    return &c->entry[at];
+    return &c->entry[(at + REACH - 1) & c->mask];
 }
 
 /* What is often looked up moves to the line where it is looked for first. */
