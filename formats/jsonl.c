@@ -13,8 +13,8 @@ jsonl_open(struct jsonl *j, const char *path)
     j->row = -1;
 }
 
-static int
-blank(const char *s, size_t n)
+int
+jsonl_blank(const char *s, size_t n)
 {
     while (n && strchr(" \t\r", s[n - 1]) && s[n - 1])
         n--;
@@ -27,7 +27,7 @@ jsonl_next(struct jsonl *j, struct json_value *v, const char **why)
     int got;
     do {
         got = source_line(j->in, JSONL_MAX_LINE, &j->text, &j->n);
-    } while (got == 1 && blank(j->text, j->n));
+    } while (got == 1 && jsonl_blank(j->text, j->n));
     j->row = source_lineno(j->in) - 1;
     if (got == 1) {
         *why = json_parse_padded(j->json, j->text, j->n, v);

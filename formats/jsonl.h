@@ -17,6 +17,7 @@ void jsonl_open(struct jsonl *j, const char *path);
  * (*why too; nothing follows).
  */
 int jsonl_next(struct jsonl *j, struct json_value *v, const char **why);
+int jsonl_blank(const char *s, size_t n); /* a line of blanks, which is no value */
 void jsonl_close(struct jsonl *j);
 /* die_data("FILE:LINE: MESSAGE"), LINE the 1-based number of the current line. */
 _Noreturn void jsonl_bad(const struct jsonl *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -85,19 +85,6 @@ unmap_file(struct memory *m)
     m->text_room = 0;
 }
 
-void *
-tokenparse_table(size_t n, size_t size)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    char *p = mem_zalloc(n, size);
-    const uintptr_t end = (uintptr_t)p + n * size;
-    const uintptr_t from = ((uintptr_t)p + page) & ~(page - 1);
-
-    if (from < end) /* may fail, where the kernel is older: then each page faults */
-        madvise((void *)from, end - from, MADV_POPULATE_WRITE);
-    return p;
-}
-
 /* Nearly all vocabularies have the ids 0..n-1; one with larger ones gets room for any. */
 void
 tokenparse_reach(struct load *l, int id)

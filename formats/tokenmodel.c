@@ -1,8 +1,9 @@
 /* tokenmodel - the model of tokenizer.json: vocabulary, byte tokens and merges */
 #include <string.h>
+#include "common/base/mem.h"
+#include "common/base/words.h"
 #include "formats/bytechar.h"
 #include "formats/tokenparse.h"
-#include "formats/tokenword.h"
 
 enum { BATCH = VOCAB_ALL / 2 };
 
@@ -50,7 +51,7 @@ read_vocab(struct load *l, struct json_value model)
         tokenparse_bad(l, "model.vocab", "empty");
     l->known = (int)size;
     l->room = size + l->additions < MAX_IDS ? size + l->additions : MAX_IDS;
-    t->vocab = tokenparse_table(l->room, sizeof *t->vocab);
+    t->vocab = mem_filled(l->room, sizeof *t->vocab);
     vocab_init(&l->index, t->vocab, l->room);
     while ((n = json_large_next(l->json, LARGE_VOCAB, item, BATCH)) > 0)
         for (int i = 0; i < n; i++)
@@ -185,7 +186,7 @@ read_merges(const struct load *l, struct json_value model)
         tokenparse_bad(l, "model.merges", "missing or not an array");
     if (size > MAX_IDS)
         tokenparse_bad(l, "model.merges", "more than %d", MAX_IDS);
-    l->t->merge = tokenparse_table(size + 1, sizeof *l->t->merge);
+    l->t->merge = mem_filled(size + 1, sizeof *l->t->merge);
     for (; (n = json_large_next(l->json, LARGE_MERGES, item, BATCH)) > 0; line += (size_t)n)
         add_merges(l, item, n, line);
     if (n < 0)

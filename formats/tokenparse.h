@@ -19,8 +19,6 @@ struct load {
 /* die_data("FILE: 'FIELD': REASON") */
 _Noreturn void tokenparse_bad(const struct load *l, const char *field, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* As mem_zalloc, for what will be filled to its end: all its pages at once. */
-void *tokenparse_table(size_t n, size_t size);
 /* Makes t->vocab reach to the id, which is below MAX_IDS. */
 void tokenparse_reach(struct load *l, int id);
 /* object[key]; 0 when it is absent or null */

@@ -3,8 +3,8 @@
 #include <sys/auxv.h>
 #include <xxhash.h>
 #include "common/base/mem.h"
+#include "common/base/words.h"
 #include "formats/tokenparse.h"
-#include "formats/tokenword.h"
 
 enum { ID_BITS = 20 };
 #define ID_MASK ((1u << ID_BITS) - 1)
@@ -18,7 +18,7 @@ vocab_init(struct vocab *v, const struct piece *piece, size_t room)
     while (slots < mem_mul(room, 2))
         slots = mem_mul(slots, 2);
     *v = (struct vocab){ .piece = piece, .mask = (uint32_t)(slots - 1) };
-    v->slot = tokenparse_table(slots, sizeof *v->slot);
+    v->slot = mem_filled(slots, sizeof *v->slot);
     if (random)
         memcpy(v->seed, random, sizeof v->seed);
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "common/base/die.h"
 
 static void *
@@ -77,15 +78,28 @@ mem_aligned(size_t bytes, size_t align)
 }
 
 void *
-mem_map(size_t bytes, enum mem_pages how)
+mem_filled(size_t n, size_t size)
 {
-    const size_t align = how == MEM_LARGE ? (size_t)2 << 20 : 0;
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | (how == MEM_FILLED ? MAP_POPULATE : 0);
-    char *p = mmap(NULL, mem_add(bytes, align), PROT_READ | PROT_WRITE, flags, -1, 0);
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    char *p = mem_zalloc(n, size);
+    const uintptr_t end = (uintptr_t)p + n * size;
+    const uintptr_t from = ((uintptr_t)p + page) & ~(page - 1);
+
+    if (from < end) /* may fail, where the kernel is older: then each page faults */
+        madvise((void *)from, end - from, MADV_POPULATE_WRITE);
+    return p;
+}
+
+void *
+mem_map(size_t bytes, int large)
+{
+    const size_t align = large ? (size_t)2 << 20 : 0;
+    char *p = mmap(NULL, mem_add(bytes, align), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     size_t skip;
 
     got(p == MAP_FAILED ? NULL : p, bytes);
-    if (!align)
+    if (!large)
         return p;
     skip = (align - (uintptr_t)p % align) % align;
     if (skip)

@@ -20,13 +20,14 @@ void *mem_array(size_t n, size_t size);              /* n * size bytes, checked,
 void *mem_realloc(void *p, size_t n, size_t size);   /* to n * size bytes */
 void *mem_aligned(size_t bytes, size_t align);       /* zeroed; free with mem_free */
 void mem_free(void *p);                              /* accepts NULL */
+/* As mem_zalloc, for what will be filled to its end: all its pages at once. */
+void *mem_filled(size_t n, size_t size);
 /*
- * Zeroed pages straight from the system, for tables of a megabyte and more; give them back with
- * mem_unmap and the same size.  MEM_FILLED: all in memory at once, which is cheaper than page by
- * page where all will be used.  MEM_LARGE: aligned to 2 MiB and in large pages, if there are any.
+ * Zeroed pages straight from the system, for tables of a megabyte and more that are looked up
+ * at random; large: aligned to 2 MiB and in large pages, if there are any.  They go back with
+ * mem_unmap and the same size.
  */
-enum mem_pages { MEM_PAGES, MEM_FILLED, MEM_LARGE };
-void *mem_map(size_t bytes, enum mem_pages how);
+void *mem_map(size_t bytes, int large);
 void mem_unmap(void *p, size_t bytes);
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);          /* copies n bytes (NULs too) and adds a NUL */

@@ -19,7 +19,7 @@ struct batch {
     size_t at;     /* the next event */
     struct pieces *pieces;
     uint16_t *id;
-    size_t ids, id_cap;
+    size_t id_cap;
     size_t *end, *from, *sorted;
     size_t ends, end_cap;
     struct batch_ids result;
@@ -107,7 +107,7 @@ next_event(const struct batch *t)
 }
 
 struct ahead { /* look-ups under way, in a ring */
-    struct piece_key key[AHEAD];
+    struct words key[AHEAD];
     const struct piece_entry *entry[AHEAD];
 };
 
@@ -115,7 +115,7 @@ static inline void
 fetch(const struct batch *t, struct ahead *a, const uint32_t *pos, size_t i)
 {
     const size_t bytes = pos[i + 1] - pos[i];
-    const struct piece_key key =
+    const struct words key =
         pieces_key(t->layout.text + pos[i], bytes <= PIECES_SHORT ? bytes : PIECES_NONE);
     const struct piece_entry *entry = pieces_at(t->pieces, pieces_hash(key));
 
@@ -126,7 +126,8 @@ fetch(const struct batch *t, struct ahead *a, const uint32_t *pos, size_t i)
 
 /* A piece that its line of the table does not have, the `i`th; those fetched may move. */
 static size_t
-look_long(struct batch *t, struct ahead *a, const uint32_t *pos, size_t i, uint16_t *out)
+look_long(struct batch *t, struct ahead *a, const uint32_t *pos, size_t i, size_t n,
+          uint16_t *out)
 {
     const unsigned char *s = t->layout.text + pos[i];
     const size_t bytes = pos[i + 1] - pos[i];
@@ -137,8 +138,8 @@ look_long(struct batch *t, struct ahead *a, const uint32_t *pos, size_t i, uint1
         return pieces_long(t->pieces, s, bytes, out);
     ids = pieces_miss(t->pieces, s, bytes, a->key[i % AHEAD], out);
     if (t->pieces->entry != table)
-        for (size_t k = 0; k < AHEAD; k++)
-            a->entry[k] = pieces_at(t->pieces, pieces_hash(a->key[k]));
+        for (size_t k = i + 1; k < n && k < i + AHEAD; k++)
+            a->entry[k % AHEAD] = pieces_at(t->pieces, pieces_hash(a->key[k % AHEAD]));
     return ids;
 }
 
@@ -153,7 +154,7 @@ look_up(struct batch *t, const uint32_t *pos, size_t n, uint16_t *out)
         fetch(t, &a, pos, i);
     for (size_t i = 0; i < n; i++) {
         const struct piece_entry *e = a.entry[i % AHEAD];
-        const struct piece_key key = a.key[i % AHEAD];
+        const struct words key = a.key[i % AHEAD];
         if (__builtin_expect(pos[i + 1] > next, 0)) {
             out = emit(t, pos[i + 1], out);
             next = next_event(t);
@@ -161,7 +162,7 @@ look_up(struct batch *t, const uint32_t *pos, size_t n, uint16_t *out)
             memcpy(out, e->id, 16);
             out += e->n;
         } else
-            out += look_long(t, &a, pos, i, out);
+            out += look_long(t, &a, pos, i, n, out);
         if (i + AHEAD < n)
             fetch(t, &a, pos, i + AHEAD);
     }
@@ -188,7 +189,6 @@ pieces_of(struct batch *t, size_t words)
         if (held)
             t->pos[0] = t->pos[found - 1];
     }
-    t->ids = (size_t)(out - t->id);
 }
 
 /* `end` has the texts in the order of their places: to the order given, with where each

@@ -7,36 +7,29 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include "common/base/words.h"
 enum { CACHE_BYTES = 15, CACHE_IDS = 4, CACHE_BITS = 17 };
-struct cache_key {
-    uint64_t low, high; /* the bytes, then the length on top */
-};
 struct cache_entry {
-    struct cache_key key;
+    struct words key;
     uint32_t id[CACHE_IDS]; /* id[0] carries the count << 24 */
 };
 
 /* The key of s[0..n), 0 < n <= CACHE_BYTES, of which `readable` bytes may be read. */
-static inline struct cache_key
+static inline struct words
 cache_key(const char *s, size_t n, size_t readable)
 {
-    struct cache_key k = { 0, 0 };
+    struct words k = {0, 0};
 
-    if (readable >= 16) {
-        memcpy(&k, s, 16);
-        if (n < 8) {
-            k.low &= (UINT64_C(1) << 8 * n) - 1;
-            k.high = 0;
-        } else
-            k.high &= (UINT64_C(1) << 8 * (n - 8)) - 1;
-    } else
+    if (readable >= sizeof k)
+        k = words_of(s, n);
+    else
         memcpy(&k, s, n);
     k.high |= (uint64_t)n << 56;
     return k;
 }
 
 static inline struct cache_entry *
-cache_at(struct cache_entry *cache, struct cache_key k)
+cache_at(struct cache_entry *cache, struct words k)
 {
     uint64_t h = (k.low * 0x9E3779B97F4A7C15u) ^ (k.high * 0xC2B2AE3D27D4EB4Fu);
     h ^= h >> 32;
@@ -44,7 +37,7 @@ cache_at(struct cache_entry *cache, struct cache_key k)
 }
 
 static inline int
-cache_holds(const struct cache_entry *e, struct cache_key k)
+cache_holds(const struct cache_entry *e, struct words k)
 {
     return !((e->key.low ^ k.low) | (e->key.high ^ k.high));
 }

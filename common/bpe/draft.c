@@ -1,6 +1,7 @@
 #include "common/bpe/draft.h"
 #include <stdio.h>
 #include <string.h>
+#include "common/bpe/template.h"
 #include "formats/tokenizer.h"
 
 /* Starts a record when there is none: the leading zeros of offsets. */
@@ -54,9 +55,8 @@ static void
 put_sequence(struct draft *r, const struct plan *plan, const struct slice *a,
              const struct slice *b, const int32_t *spans)
 {
-    const struct tokenizer *t = &plan->tokenizer;
-    const struct template_part *part = b ? t->pair : t->single;
-    const int n = b ? t->pairs : t->singles;
+    int n;
+    const struct template_part *part = template_parts(&plan->tokenizer, b != NULL, &n);
     static const int32_t none[2] = {0, 0};
 
     for (int i = 0; i < n; i++) {

@@ -61,7 +61,7 @@ encoder_free(struct encoder *e)
 static size_t
 short_piece(struct encoder *e, const char *s, size_t n, size_t readable, int *to)
 {
-    struct cache_key key = cache_key(s, n, readable);
+    struct words key = cache_key(s, n, readable);
     struct cache_entry *c = cache_at(e->cache, key);
     size_t count;
 
@@ -168,7 +168,7 @@ encode_spans(struct encoder *e, const char *s, size_t n, int chars, struct buf *
     struct ids ids = { 0 };
     struct spans spans;
 
-    spans_begin(&spans, e->b->tokenizer, s, n, chars, out);
+    spans_begin(&spans, e->b->tokenizer, s, chars, out);
     e->spans = &spans;
     encode_text(e, s, n, SIZE_MAX, &ids);
     e->spans = NULL;

@@ -38,7 +38,6 @@ job_free(struct job *j)
         mem_free(j->drafts[i]);
     }
     mem_free(j->drafts);
-    mem_free(j->ids.p);
     mem_free(j->spans.p);
     mem_free(j->text.p);
     mem_free(j->log.p);
@@ -138,9 +137,8 @@ line(struct job *j, const char *s, size_t n, int64_t lineno, int64_t row)
 
     if (!prompt_read(&p, j->plan, j->json, s, n, &why))
         return;
-    if (!why && j->encoder) { /* spans are made while the text is at hand */
+    if (!why && j->encoder) /* spans are made while the text is at hand */
         sequence_spans(j, &p);
-    }
     if (!why)
         why = add(j, &p, lineno, row);
     if (why) {

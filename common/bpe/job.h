@@ -27,8 +27,7 @@ struct job {
     float *hot;
     struct draft **drafts;     /* records; the first `full` are ready */
     int full, made;
-    struct ids ids;          /* and spans, of the prompt at hand */
-    struct buf spans;
+    struct buf spans;        /* of the prompt at hand */
     struct buf text;         /* counts */
     struct buf log;          /* warnings, a line each */
     char why[512];           /* what ends it all, "" when nothing does */

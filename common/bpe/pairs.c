@@ -4,7 +4,7 @@
 #include "common/bpe/scan.h"
 #include "formats/tokenizer.h"
 
-enum { BYTES = 256, SYMBOLS = 65535, BLOCK = 4096, FETCH = 8 };
+enum { BYTES = 256, SYMBOLS = 65535, BLOCK = 4096, LINE = 64, FETCH = 8 };
 /*
  * How a long piece is cut: bytes of a block, and those that its joints may merge again: so
  * many at first and so many per cent of what is done.  Small blocks are merged in
@@ -74,7 +74,7 @@ place(struct pairs *p, struct arena *a, size_t symbols)
 static void
 tables(struct pairs *p, size_t symbols)
 {
-    struct arena a = { 0 };
+    struct arena a = {0};
     unsigned bits = 1;
 
     while ((size_t)PAIRS_WAYS << bits < symbols * 2)
@@ -82,8 +82,8 @@ tables(struct pairs *p, size_t symbols)
     p->shift = 32 - bits;
     p->mask = (1u << bits) - 1;
     place(p, &a, symbols);
-    p->size = a.used;
-    a = (struct arena){ .base = mem_map(p->size, MEM_FILLED) };
+    p->memory = mem_filled(mem_add(a.used, LINE), 1);
+    a = (struct arena){.base = p->memory + (LINE - (uintptr_t)p->memory % LINE)};
     place(p, &a, symbols);
     memset(p->grid, 0xFF, BYTES * BYTES * sizeof *p->grid);
 }
@@ -134,7 +134,7 @@ pairs_free(struct pairs *p)
 {
     if (!p)
         return;
-    mem_unmap(p->bucket, p->size); /* the first of all tables */
+    mem_free(p->memory);
     mem_free(p);
 }
 

@@ -29,7 +29,7 @@ struct pairs_bucket {
 };
 struct pairs {
     struct pairs_bucket *bucket;    /* and one more, which is empty */
-    size_t size;                    /* of all tables, which begin with the buckets */
+    char *memory;                   /* of all tables */
     uint32_t *may;                  /* by bucket: bits of further hash, which most pairs that */
     unsigned shift;                 /* do not merge lack; small, so that it stays in cache */
     uint32_t mask;

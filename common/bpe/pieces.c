@@ -9,6 +9,7 @@ enum {
     BITS_MAX = 19, /* 1, 8, 16 MiB */
     REACH = 8,     /* entries looked at, those of its line first */
     BIG_BITS = 15,
+    BIG_REACH = 32,
     BIG_BYTES = 4096,
     BIG_ROOM = 2 << 20,
     BIG_IDS = 2 << 20
@@ -18,7 +19,7 @@ enum {
 static struct piece_entry *
 entries(unsigned bits)
 {
-    return mem_map(sizeof(struct piece_entry) << bits, bits == BITS_MIN ? MEM_PAGES : MEM_LARGE);
+    return mem_map(sizeof(struct piece_entry) << bits, bits > BITS_MIN);
 }
 
 struct pieces *
@@ -43,7 +44,6 @@ pieces_free(struct pieces *c)
     mem_free(c->bytes.p);
     mem_free(c->ids.p);
     pairs_work_free(&c->work);
-    mem_free(c->symbol);
     mem_free(c);
 }
 
@@ -52,7 +52,7 @@ pieces_free(struct pieces *c)
 #define MANY (UINT64_C(1) << 63)
 
 static struct piece_entry *
-home(const struct pieces *c, struct piece_key k)
+home(const struct pieces *c, struct words k)
 {
     k.high &= ~MANY;
     return pieces_at(c, pieces_hash(k));
@@ -107,9 +107,9 @@ merged(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out)
     return k;
 }
 
-/* Where the piece is, or would go: an empty entry, else the first of its line. */
+/* Where the piece is, or would go: an empty entry, else the one furthest from its line. */
 static struct piece_entry *
-place(const struct pieces *c, struct piece_key k)
+place(const struct pieces *c, struct words k)
 {
     const size_t at = (size_t)(home(c, k) - c->entry);
 
@@ -134,7 +134,7 @@ bring_home(struct pieces *c, struct piece_entry *e)
 }
 
 static void
-remember(struct pieces *c, struct piece_entry *e, struct piece_key k, const uint16_t *id,
+remember(struct pieces *c, struct piece_entry *e, struct words k, const uint16_t *id,
          size_t ids)
 {
     if (!e->key.high) {
@@ -150,7 +150,7 @@ remember(struct pieces *c, struct piece_entry *e, struct piece_key k, const uint
 }
 
 size_t
-pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key k,
+pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct words k,
             uint16_t *out)
 {
     struct piece_entry *e = place(c, k);
@@ -189,17 +189,26 @@ hash_of(const unsigned char *s, size_t n)
     return (uint32_t)(h >> 32);
 }
 
-/* The long piece's entry, or the empty one where it would go. */
+static int
+big_hit(const struct pieces *c, const struct piece_long *e, const unsigned char *s, size_t n,
+        uint32_t hash)
+{
+    return e->n == n && e->hash == hash && !memcmp(c->bytes.p + e->at, s, n);
+}
+
+/* The long piece's entry, or where it would go: an empty one, else its home, for pieces made
+ * to have one hash must not make a long walk. */
 static struct piece_long *
 big_place(struct pieces *c, const unsigned char *s, size_t n, uint32_t hash)
 {
     const size_t mask = ((size_t)1 << BIG_BITS) - 1;
 
-    for (size_t i = hash & mask;; i = (i + 1) & mask) {
-        struct piece_long *e = &c->big[i];
-        if (!e->n || (e->hash == hash && e->n == n && !memcmp(c->bytes.p + e->at, s, n)))
+    for (size_t i = 0; i < BIG_REACH; i++) {
+        struct piece_long *e = &c->big[(hash + i) & mask];
+        if (!e->n || big_hit(c, e, s, n, hash))
             return e;
     }
+    return &c->big[hash & mask];
 }
 
 static void
@@ -241,7 +250,7 @@ pieces_long(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out)
         big_empty(c);
     hash = hash_of(s, n);
     e = big_place(c, s, n, hash);
-    if (e->n) {
+    if (big_hit(c, e, s, n, hash)) {
         memcpy(out, c->ids.p + e->id_at, e->ids * sizeof *out);
         return e->ids;
     }

@@ -11,13 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include "common/base/words.h"
 #include "common/bpe/bpe.h"
 enum { PIECES_SHORT = 15, PIECES_IDS = 7, PIECES_NONE = 16 /* a length no entry has */ };
-struct piece_key { /* the bytes, then the length on top */
-    uint64_t low, high;
-};
 struct piece_entry { /* key.high 0: empty */
-    struct piece_key key;
+    struct words key;
     uint16_t id[PIECES_IDS], n;
 };
 struct piece_long { uint32_t hash, at, n, id_at, ids; };
@@ -30,36 +28,24 @@ struct pieces {
     size_t bigs;      /* used */
     struct buf bytes, ids;
     struct pairs_work work;
-    uint16_t *symbol; /* scratch for a long piece */
-    size_t symbols;
 };
 struct pieces *pieces_new(const struct bpe *b);
 void pieces_free(struct pieces *c);
 
 static inline uint64_t
-pieces_hash(struct piece_key k)
+pieces_hash(struct words k)
 {
     return (k.low ^ k.high * 0x9E3779B97F4A7C15u) * 0xC2B2AE3D27D4EB4Fu;
 }
 
-/* The key of n bytes at s, 0 < n <= PIECES_SHORT, or one that nothing has; 16 bytes are read. */
-static inline struct piece_key
+/* The key of n bytes at s, 0 < n <= PIECES_SHORT: the bytes, then the length on top; of
+ * PIECES_NONE one that nothing has.  16 bytes are read. */
+static inline struct words
 pieces_key(const unsigned char *s, size_t n)
 {
-#define UP_TO(n) (~UINT64_C(0) >> (64 - 8 * (n)))
-    static const struct piece_key keep[PIECES_NONE + 1] = {
-        { 0, 0 }, { UP_TO(1), 0 }, { UP_TO(2), 0 }, { UP_TO(3), 0 }, { UP_TO(4), 0 },
-        { UP_TO(5), 0 }, { UP_TO(6), 0 }, { UP_TO(7), 0 }, { UP_TO(8), 0 },
-        { UP_TO(8), UP_TO(1) }, { UP_TO(8), UP_TO(2) }, { UP_TO(8), UP_TO(3) },
-        { UP_TO(8), UP_TO(4) }, { UP_TO(8), UP_TO(5) }, { UP_TO(8), UP_TO(6) },
-        { UP_TO(8), UP_TO(7) }, { 0, 0 }
-    };
-#undef UP_TO
-    struct piece_key k;
+    struct words k = words_of((const char *)s, n);
 
-    memcpy(&k, s, 16);
-    k.low &= keep[n].low;
-    k.high = (k.high & keep[n].high) | (uint64_t)n << 56;
+    k.high |= (uint64_t)n << 56;
     return k;
 }
 
@@ -71,13 +57,13 @@ pieces_at(const struct pieces *c, uint64_t hash)
 }
 
 static inline int
-pieces_hit(const struct piece_entry *e, struct piece_key k)
+pieces_hit(const struct piece_entry *e, struct words k)
 {
     return !((e->key.low ^ k.low) | (e->key.high ^ k.high));
 }
 
 /* The ids of a short piece that its line did not have; out has room for 16. */
-size_t pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct piece_key k,
+size_t pieces_miss(struct pieces *c, const unsigned char *s, size_t n, struct words k,
                    uint16_t *out);
 /* The ids of any piece of more than PIECES_SHORT bytes; out has room for n + 16. */
 size_t pieces_long(struct pieces *c, const unsigned char *s, size_t n, uint16_t *out);

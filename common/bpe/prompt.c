@@ -1,17 +1,8 @@
 #include "common/bpe/prompt.h"
-#include <string.h>
 #include "common/bpe/chars.h"
+#include "formats/jsonl.h"
 
-static int
-blank(const char *s, size_t n)
-{
-    while (n && (s[n - 1] == ' ' || s[n - 1] == '\t' || s[n - 1] == '\r'))
-        n--;
-    return !n;
-}
-
-/* NULL, or what is wrong with a field that must be a string; room for the name in the text.
- */
+/* NULL, or what is wrong with a field that must be a string. */
 static const char *
 string_of(const struct prompt *p, const char *field, const char **s, size_t *n,
           const char *absent, const char *other)
@@ -83,7 +74,7 @@ prompt_read(struct prompt *p, const struct plan *plan, struct json *json, const 
         if (char_valid(s, n, NULL) < n)
             *why = "invalid UTF-8";
     } else {
-        if (blank(s, n))
+        if (jsonl_blank(s, n))
             return 0;
         *why = json_parse_padded(json, s, n, &p->value);
         if (!*why)

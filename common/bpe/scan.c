@@ -27,17 +27,6 @@ classify(const unsigned char *t, size_t words, const struct scan_classes *c,
 }
 
 static size_t
-positions(const uint64_t *start, size_t words, uint32_t base, uint32_t *pos)
-{
-    size_t n = 0;
-
-    for (size_t w = 0; w < words; w++, base += SCAN_WORD)
-        for (uint64_t s = start[w]; s; s &= s - 1)
-            pos[n++] = base + (uint32_t)__builtin_ctzll(s);
-    return n;
-}
-
-static size_t
 merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
 {
     uint16_t rank[PAIRS_BLOCK + 1];
@@ -67,7 +56,7 @@ merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
     return n;
 }
 
-const struct scan scan_generic = {"generic", classify, positions, merge};
+const struct scan scan_generic = {"generic", classify, scan_positions, merge};
 
 const struct scan *
 scan_pick(void)

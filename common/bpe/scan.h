@@ -51,6 +51,18 @@ struct scan {
     size_t (*merge)(const struct pairs *p, const unsigned char *s, size_t n,
                     uint16_t *symbol);
 };
+/* `positions` in plain C: two sets share it, each compiled for its own bit counting. */
+static inline size_t
+scan_positions(const uint64_t *start, size_t words, uint32_t base, uint32_t *pos)
+{
+    size_t n = 0;
+
+    for (size_t w = 0; w < words; w++, base += SCAN_WORD)
+        for (uint64_t s = start[w]; s; s &= s - 1)
+            pos[n++] = base + (uint32_t)__builtin_ctzll(s);
+    return n;
+}
+
 const struct scan *scan_pick(void);
 extern const struct scan scan_generic;
 #if defined(__x86_64__)

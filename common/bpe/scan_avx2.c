@@ -61,17 +61,6 @@ classify(const unsigned char *t, size_t words, const struct scan_classes *c,
     }
 }
 
-static size_t
-positions(const uint64_t *start, size_t words, uint32_t base, uint32_t *pos)
-{
-    size_t n = 0;
-
-    for (size_t w = 0; w < words; w++, base += SCAN_WORD)
-        for (uint64_t s = start[w]; s; s &= s - 1)
-            pos[n++] = base + (uint32_t)__builtin_ctzll(s);
-    return n;
-}
-
 /* pairs_find without a branch on what is found. */
 static inline uint32_t
 find(const struct pairs *p, uint32_t left, uint32_t right)
@@ -150,7 +139,7 @@ merge(const struct pairs *p, const unsigned char *s, size_t n, uint16_t *symbol)
 const struct scan *
 scan_avx2(void)
 {
-    static const struct scan avx2 = {"avx2", classify, positions, merge};
+    static const struct scan avx2 = {"avx2", classify, scan_positions, merge};
     return &avx2;
 }
 #else

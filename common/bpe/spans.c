@@ -2,10 +2,9 @@
 #include "formats/tokenizer.h"
 
 void
-spans_begin(struct spans *s, const struct tokenizer *t, const char *text, size_t n,
-            int chars, struct buf *out)
+spans_begin(struct spans *s, const struct tokenizer *t, const char *text, int chars,
+            struct buf *out)
 {
-    (void)n;
     *s = (struct spans){.t = t, .text = text, .chars = chars, .out = out};
     s->raw = s->form = text;
 }

@@ -16,8 +16,8 @@ struct spans {
     size_t change;          /* the first that may matter still */
     size_t at[2], count[2]; /* characters before a place of text, for begins and for ends */
 };
-void spans_begin(struct spans *s, const struct tokenizer *t, const char *text, size_t n,
-                 int chars, struct buf *out);
+void spans_begin(struct spans *s, const struct tokenizer *t, const char *text, int chars,
+                 struct buf *out);
 void spans_end(struct spans *s);
 void spans_stretch(struct spans *s, const char *raw, const char *form);
 void spans_raw(struct spans *s);  /* what follows is of the raw text again */

@@ -3,14 +3,22 @@
 #include "common/bpe/template.h"
 #include "formats/tokenizer.h"
 
+const struct template_part *
+template_parts(const struct tokenizer *t, int pair, int *n)
+{
+    *n = pair ? t->pairs : t->singles;
+    return pair ? t->pair : t->single;
+}
+
 size_t
 template_specials(const struct tokenizer *t, int pair)
 {
-    const int n = pair ? t->pairs : t->singles;
+    int n;
+    const struct template_part *part = template_parts(t, pair, &n);
     size_t specials = 0;
 
     for (int i = 0; i < n; i++)
-        specials += (pair ? t->pair : t->single)[i].kind == 2;
+        specials += part[i].kind == 2;
     return specials;
 }
 
@@ -53,8 +61,8 @@ void
 template_add(const struct tokenizer *t, int special, const int *a, size_t na, const int *b,
              size_t nb, struct ids *out)
 {
-    const struct template_part *part = b ? t->pair : t->single;
-    const int n = b ? t->pairs : t->singles;
+    int n;
+    const struct template_part *part = template_parts(t, b != NULL, &n);
     int *to = ids_room(out, na + nb + TOKENIZER_PARTS);
 
     for (int i = 0; i < n; i++) {

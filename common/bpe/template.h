@@ -7,6 +7,8 @@
  */
 #include "common/bpe/encode.h"
 enum truncation { TRUNCATE_LONGEST_FIRST, TRUNCATE_ONLY_FIRST, TRUNCATE_ONLY_SECOND };
+/* The parts of one sequence (pair 0) or a pair, *n of them. */
+const struct template_part *template_parts(const struct tokenizer *t, int pair, int *n);
 /* How many special tokens one sequence (pair 0) or a pair gets. */
 size_t template_specials(const struct tokenizer *t, int pair);
 /*
