@@ -14,9 +14,12 @@
 #include "common/base/rng.h"
 #include "common/bpe/batch.h"
 #include "common/bpe/bpe.h"
+#include "common/bpe/chars.h"
 #include "common/bpe/encode.h"
 #include "common/bpe/merge.h"
+#include "formats/bytechar.h"
 #include "formats/tokenizer.h"
+#include "tests/unit/made.h"
 
 static const char *const sets[] = { "generic", "avx2", "avx512" };
 enum { SETS = sizeof sets / sizeof *sets, PHASES = 64 };
@@ -216,6 +219,71 @@ long_pieces(void **state)
     pairs_work_free(&v);
 }
 
+/* A vocabulary of every byte, and what some merges make. */
+static char *
+full_vocab(void)
+{
+    static const char *const more[] = { "ab", "abc", "bc", "bcd", "aa", "aaaa", "\xC4\xA0" "a" };
+    struct buf b = { 0 };
+
+    for (unsigned i = 0; i < 256; i++) {
+        char at[4] = { 0 };
+        char_write(bytechar_of((unsigned char)i), at);
+        buf_printf(&b, "%s\"%s%s\":%u", i ? "," : "{", *at == '"' || *at == '\\' ? "\\" : "",
+                   at, i);
+    }
+    for (unsigned i = 0; i < sizeof more / sizeof *more; i++)
+        buf_printf(&b, ",\"%s\":%u", more[i], 256 + i);
+    buf_add(&b, "}", 2);
+    return b.p;
+}
+
+/* Batches and single texts agree, whatever the added tokens are and the order of merges. */
+static void
+batches(void **state)
+{
+    static const char *const list[] = {
+        "", "ab/", "ab/l", "ab/r", "ab/w", "c/|  /n|   /n", "R/r|  /|   /", "R/r|\\t/|  /n",
+        " /nr", "  /n|    /n", "  /n|   /n|    /n|X/n", "  /ns|[X]/s|c/ns", "\xC3\xA9/n|X/",
+        "e\xCC\x81/|a\xCC\x81/n", "  X/n|X/", "X/|aX/n|Xa/n|XX/n", "[X]/sl|[/n|]/nr" };
+    static const char *const merges[] = {
+        "\"a b\",\"ab c\",\"b c\",\"bc d\",\"a a\",\"aa aa\",\"\xC4\xA0 a\"",
+        "\"aa aa\",\"bc d\",\"ab c\",\"b c\",\"a a\",\"a b\"" };
+    static const char *const bit[] = { "a", "b", "c", "d", "aa", "ab", " ", "  ", "   ", "\t", "\n", "X",
+        "R", "[X]", "[", "]", "'s", "e\xCC\x81", "\xC3\xA9", "a\xCC\x81", "\xE3\x80\x80", "1", "." };
+    enum { BITS = sizeof bit / sizeof *bit, TRIES = 150, LONG = 400 };
+    char *vocab = full_vocab();
+    struct ids ids = {0};
+    uint32_t x = 7;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof list / sizeof *list * 2; i++) {
+        char *added = entries(list[i / 2]);
+        struct tokenizer t;
+        load(&t, vocab, merges[i % 2], added, "null");
+        struct bpe *b = bpe_new(&t);
+        struct encoder *e = encoder_new(b);
+        for (int k = 0; k < TRIES; k++) {
+            struct buf mix = { 0 };
+            for (int n = k % 20 ? k % 20 : LONG; n; n--) {
+                x = x * 1664525 + 1013904223;
+                const char *one = bit[(x >> 16) % (k % 20 ? BITS : 5)];
+                buf_add(&mix, one, strlen(one));
+            }
+            ids.n = 0;
+            encode_text(e, mix.p, mix.n, SIZE_MAX, &ids);
+            same_in_batch(b, mix.p, mix.n, &ids);
+            mem_free(mix.p);
+        }
+        encoder_free(e);
+        bpe_free(b);
+        mem_free(added);
+        tokenizer_free(&t);
+    }
+    mem_free(ids.p);
+    mem_free(vocab);
+}
+
 /* Typed special tokens: matched and counted, or text and counted. */
 static void
 literal(void **state)
@@ -259,7 +327,7 @@ int
 main(void)
 {
     struct CMUnitTest tests[] = { PAIR(phases), PAIR(mixtures), PAIR(long_pieces),
-                                  PAIR(literal) };
+                                  PAIR(literal), cmocka_unit_test(batches) };
     char *path = real_path("/tokenizer.json");
 
     if (access(path, R_OK)) {
@@ -269,5 +337,5 @@ main(void)
         PAIR_ABSENT(7, literal);
     }
     mem_free(path);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, folder_gone);
 }

@@ -13,103 +13,16 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "common/base/mem.h"
-#include "common/bpe/batch.h"
-#include "common/bpe/chars.h"
 #include "common/bpe/decode.h"
 #include "common/bpe/encode.h"
 #include "common/bpe/merge.h"
 #include "common/bpe/template.h"
-#include "formats/bytechar.h"
 #include "formats/tokenizer.h"
+#include "tests/unit/made.h"
 
 /* a-h are 0-7 and the blank is 8: the first new added token is 9 */
 #define LETTERS                                                                            \
     "{\"a\":0,\"b\":1,\"c\":2,\"d\":3,\"e\":4,\"f\":5,\"g\":6,\"h\":7,\"\xC4\xA0\":8}"
-#define NFC "{\"type\":\"NFC\"}"
-
-static char *
-folder(void)
-{
-    static char dir[] = "/tmp/bpe_encode.XXXXXX";
-    static int made;
-
-    if (!made)
-        assert_non_null(mkdtemp(dir));
-    made = 1;
-    return dir;
-}
-
-/* Writes and loads a tokenizer.json of these parts. */
-static void
-load(struct tokenizer *t, const char *vocab, const char *merges, const char *added,
-     const char *unk)
-{
-    char *path = mem_printf("%s/tokenizer.json", folder());
-    FILE *f = fopen(path, "w");
-
-    assert_non_null(f);
-    fprintf(
-        f,
-        "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":[%s],"
-        "\"normalizer\":" NFC ",\"pre_tokenizer\":{\"type\":\"ByteLevel\","
-        "\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true},"
-        "\"post_processor\":null,\"decoder\":{\"type\":\"ByteLevel\"},"
-        "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":%s,\"fuse_unk\":false,"
-        "\"byte_fallback\":false,\"vocab\":%s,\"merges\":[%s]}}",
-        added, unk, vocab, merges);
-    assert_int_equal(fclose(f), 0);
-    tokenizer_load(t, folder());
-    unlink(path);
-    mem_free(path);
-}
-
-/* An entry of added_tokens: content and flags out of "lrwns" (normalized, special). */
-static char *
-entry(const char *content, const char *flags)
-{
-#define FLAG(c) (strchr(flags, c) ? "true" : "false")
-    return mem_printf(
-        "{\"id\":0,\"content\":\"%s\",\"lstrip\":%s,\"rstrip\":%s,\"single_word\":%s,"
-        "\"normalized\":%s,\"special\":%s}",
-        content, FLAG('l'), FLAG('r'), FLAG('w'), FLAG('n'), FLAG('s'));
-}
-
-/* "content/flags|content/flags" as the list of entries */
-static char *
-entries(const char *list)
-{
-    struct buf b = {0};
-    char *copy = mem_strdup(list), *save = NULL;
-
-    for (char *one = strtok_r(copy, "|", &save); one; one = strtok_r(NULL, "|", &save)) {
-        char *flags = strrchr(one, '/'), *json;
-        *flags++ = 0;
-        json = entry(one, flags);
-        buf_printf(&b, "%s%s", b.n ? "," : "", json);
-        mem_free(json);
-    }
-    mem_free(copy);
-    buf_add(&b, "", 1);
-    return b.p;
-}
-
-/* What text by text gives, texts in a batch give too, others before and behind. */
-static void
-same_in_batch(struct bpe *b, const char *s, size_t n, const struct ids *want)
-{
-    struct batch *t = batch_new(b);
-    const struct batch_ids *r;
-
-    batch_add(t, "h  g", 4);
-    batch_add(t, s, n);
-    batch_add(t, " f", 2);
-    r = batch_run(t);
-    assert_int_equal(r->n, 3);
-    assert_int_equal(r->end[1] - r->from[1], want->n);
-    for (size_t i = 0; i < want->n; i++)
-        assert_int_equal(r->id ? r->id[r->from[1] + i] : r->wide[r->from[1] + i], want->p[i]);
-    batch_free(t);
-}
 
 static char *
 ids_text(const struct tokenizer *t, const char *s, size_t n)
@@ -175,63 +88,6 @@ added_tokens(void **state)
         mem_free(added);
         tokenizer_free(&t);
     }
-}
-
-/* A vocabulary of every byte, and what some merges make. */
-static char *
-full_vocab(void)
-{
-    static const char *const more[] = { "ab", "abc", "bc", "bcd", "aa", "aaaa", "\xC4\xA0" "a" };
-    struct buf b = { 0 };
-
-    for (unsigned i = 0; i < 256; i++) {
-        char at[4] = { 0 };
-        char_write(bytechar_of((unsigned char)i), at);
-        buf_printf(&b, "%s\"%s%s\":%u", i ? "," : "{", *at == '"' || *at == '\\' ? "\\" : "",
-                   at, i);
-    }
-    for (unsigned i = 0; i < sizeof more / sizeof *more; i++)
-        buf_printf(&b, ",\"%s\":%u", more[i], 256 + i);
-    buf_add(&b, "}", 2);
-    return b.p;
-}
-
-/* Batches and single texts agree, whatever the added tokens are and the order of merges. */
-static void
-batches(void **state)
-{
-    static const char *const list[] = {
-        "", "ab/", "ab/l", "ab/r", "ab/w", "c/|  /n|   /n", "R/r|  /|   /", "R/r|\\t/|  /n",
-        " /nr", "  /n|    /n", "  /n|   /n|    /n|X/n", "  /ns|[X]/s|c/ns", "\xC3\xA9/n|X/",
-        "e\xCC\x81/|a\xCC\x81/n", "  X/n|X/", "X/|aX/n|Xa/n|XX/n", "[X]/sl|[/n|]/nr" };
-    static const char *const merges[] = {
-        "\"a b\",\"ab c\",\"b c\",\"bc d\",\"a a\",\"aa aa\",\"\xC4\xA0 a\"",
-        "\"aa aa\",\"bc d\",\"ab c\",\"b c\",\"a a\",\"a b\"" };
-    static const char *const bit[] = { "a", "b", "c", "d", "aa", "ab", " ", "  ", "   ", "\t", "\n", "X",
-        "R", "[X]", "[", "]", "'s", "e\xCC\x81", "\xC3\xA9", "a\xCC\x81", "\xE3\x80\x80", "1", "." };
-    enum { BITS = sizeof bit / sizeof *bit, TRIES = 150, LONG = 400 };
-    char *vocab = full_vocab();
-    uint32_t x = 7;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof list / sizeof *list * 2; i++) {
-        char *added = entries(list[i / 2]);
-        struct tokenizer t;
-        load(&t, vocab, merges[i % 2], added, "null");
-        for (int k = 0; k < TRIES; k++) {
-            struct buf text = { 0 };
-            for (int n = k % 20 ? k % 20 : LONG; n; n--) {
-                x = x * 1664525 + 1013904223;
-                const char *one = bit[(x >> 16) % (k % 20 ? BITS : 5)];
-                buf_add(&text, one, strlen(one));
-            }
-            mem_free(ids_text(&t, text.p, text.n)); /* compares */
-            mem_free(text.p);
-        }
-        mem_free(added);
-        tokenizer_free(&t);
-    }
-    mem_free(vocab);
 }
 
 static void
@@ -429,21 +285,13 @@ refused(void **state)
     dies(LETTERS, "", "\xC3\xA9/n|e\xCC\x81/n"); /* one normal form */
 }
 
-static int
-gone(void **state)
-{
-    (void)state;
-    return rmdir(folder());
-}
-
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(added_tokens), cmocka_unit_test(models),
-        cmocka_unit_test(batches),
         cmocka_unit_test(decoding),     cmocka_unit_test(merging),
         cmocka_unit_test(fingerprints), cmocka_unit_test(refused),
     };
-    return cmocka_run_group_tests(tests, NULL, gone);
+    return cmocka_run_group_tests(tests, NULL, folder_gone);
 }

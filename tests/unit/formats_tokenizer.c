@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include "common/base/mem.h"
 #include "formats/tokenizer.h"
+#include "tests/unit/folder.h"
 
 #define HEAD                                                                               \
     "{\"version\":\"1.0\",\"normalizer\":null,\"pre_tokenizer\":{\"type\":\"ByteLevel\","  \
@@ -25,18 +26,6 @@
 #define MODEL "],\"model\":{\"type\":\"BPE\",\"vocab\":%s,\"merges\":%s}}"
 #define VOCAB "{\"a\":0,\"b\":1,\"ab\":2,\"aba\":3}"
 #define MERGES "[\"a b\",\"ab a\"]"
-
-static char *
-folder(void)
-{
-    static char dir[] = "/tmp/formats_tokenizer.XXXXXX";
-    static int made;
-
-    if (!made)
-        assert_non_null(mkdtemp(dir));
-    made = 1;
-    return dir;
-}
 
 static void
 put(const char *text, size_t n)
@@ -409,10 +398,9 @@ gone(void **state)
 {
     char *path = mem_printf("%s/tokenizer.json", folder());
 
-    (void)state;
     unlink(path);
     mem_free(path);
-    return rmdir(folder());
+    return folder_gone(state);
 }
 
 int
