@@ -23,7 +23,7 @@ main(int argc, char **argv)
         OPT_ENUM(0, "attention", &o.attention_global, "config|global",
                  "global: ignore the windows (config)"),
         OPT_ENUM(0, "device", &device, "cpu|cuda|auto", "where to compute (cpu)"),
-        OPT_ENUM(0, "dtype", &o.dtype, "auto|f32|bf16", "type of the activations (auto)"),
+        OPT_ENUM(0, "dtype", &o.dtype, "auto|f32|bf16|int8", "how to multiply (auto)"),
         OPT_INT(0, "threads", &o.threads, 0, 1024, "N", "threads; 0: one a core (0)"),
         OPT_FLAG(0, "print-config", &print, "print what was resolved and stop"),
         OPT_COMMON(&path),

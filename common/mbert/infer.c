@@ -42,8 +42,6 @@ backend(const struct infer_options *o)
     const struct ops *be = ops_find(o->device);
     if (!be)
         die_usage("--device %s: this build has no such device", o->device);
-    if (o->dtype == DTYPE_BF16 && !strcmp(be->name, "cpu"))
-        die_usage("--dtype bf16: the cpu computes in f32; use --dtype f32 or auto");
     return be;
 }
 
@@ -54,7 +52,7 @@ infer_open(const struct infer_options *o)
     check_options(o);
     f->o = *o;
     const struct ops *be = backend(o);
-    model_load(&f->m, be, be->open(o->threads), o->dir,
+    model_load(&f->m, be, model_ctx(be, o->threads, (enum precision)o->dtype, o->dir), o->dir,
                o->emit == EMIT_LOGITS ? 0 : MODEL_BODY, 0, 0);
     if (o->emit == EMIT_LOGITS && f->m.head == HEAD_NONE)
         die_data("'%s': no head that makes logits ('architectures' in config.json); "
@@ -159,7 +157,7 @@ run_batch(struct infer *f)
     const struct feed *d = &f->feed;
     const enum pool_kind kind = (enum pool_kind)f->o.pooling;
     struct seqs q;
-    acts_fit(&f->acts, &f->m, ACTS_INFER, F32, d->rows, d->seqs);
+    acts_fit(&f->acts, &f->m, ACTS_INFER, be->type(f->m.c), d->rows, d->seqs);
     struct acts s = acts_cut(&f->acts, d->rows, d->seqs);
     model_positions(&f->m, d->longest);
     be->seqs_make(f->m.c, &q, d->seqs, d->cu);

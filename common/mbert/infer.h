@@ -12,7 +12,6 @@
  */
 #include "formats/stream.h"
 enum infer_emit { EMIT_POOLED, EMIT_HIDDEN, EMIT_LAYERS, EMIT_LOGITS };
-enum infer_dtype { DTYPE_AUTO, DTYPE_F32, DTYPE_BF16 };
 struct infer_options {
     const char *dir;      /* model directory */
     int emit;             /* enum infer_emit */
@@ -20,7 +19,8 @@ struct infer_options {
     int normalize;        /* EMIT_POOLED: vectors of length 1 */
     int attention_global; /* ignore the windows */
     const char *device;   /* "cpu", "cuda", "auto" */
-    int dtype, threads;   /* threads 0: as many as the machine has */
+    int dtype;            /* enum precision: auto, f32, bf16, int8 */
+    int threads;          /* threads 0: as many as the machine has */
 };
 struct infer;
 /* Loads the model.  Contradictory options, a device this build lacks: die_usage. */

@@ -64,7 +64,10 @@ static void
 pack(struct model *m, struct arena *a, struct weight *w, enum weight_use use)
 {
     void **to = use == WEIGHT_BACKWARD ? &w->bwd : &w->fwd;
-    const size_t bytes = w->w.p ? m->be->weight_size(m->c, w->w, use) : 0;
+    /* F32 training multiplies the masters themselves: they change with every step */
+    const int masters = m->flags & MODEL_TRAIN &&
+                        (use == WEIGHT_HEAD || m->be->type(m->c) == F32);
+    const size_t bytes = w->w.p && !masters ? m->be->weight_size(m->c, w->w, use) : 0;
     *to = bytes ? arena_take(a, bytes, 1) : NULL;
     if (*to)
         m->be->weight_pack(m->c, *to, w->w, use);
@@ -74,7 +77,7 @@ static void
 pack_both(struct model *m, struct arena *a, struct weight *w, enum weight_use use)
 {
     pack(m, a, w, use);
-    if (m->flags & MODEL_TRAIN)
+    if (m->flags & MODEL_TRAIN && use != WEIGHT_HEAD)
         pack(m, a, w, WEIGHT_BACKWARD);
 }
 
@@ -86,12 +89,12 @@ pack_all(struct model *m, struct arena *a)
         struct layer_params *l = &m->p.layer[i];
         pack_both(m, a, &l->Wqkv, WEIGHT_FORWARD);
         pack_both(m, a, &l->Wo, WEIGHT_FORWARD);
-        pack_both(m, a, &l->Wi, WEIGHT_GLU);
+        pack_both(m, a, &l->Wi, WEIGHT_FORWARD);
         pack_both(m, a, &l->Wo2, WEIGHT_FORWARD);
     }
-    pack_both(m, a, &m->p.dense, WEIGHT_FORWARD);
-    pack_both(m, a, &m->p.classifier, WEIGHT_FORWARD);
-    pack(m, a, &m->decoder, WEIGHT_FORWARD);
+    pack(m, a, &m->p.dense, WEIGHT_HEAD);
+    pack(m, a, &m->p.classifier, WEIGHT_HEAD);
+    pack(m, a, &m->decoder, WEIGHT_HEAD);
 }
 
 void
@@ -107,6 +110,22 @@ model_pack(struct model *m)
     }
     a.base = m->blobs;
     pack_all(m, &a);
+}
+
+struct ctx *
+model_ctx(const struct ops *be, int threads, enum precision precision, const char *dir)
+{
+    struct config *c = mem_zalloc(1, sizeof *c);
+    config_load(c, dir);
+    const int size = c->head_size;
+    const int odd = c->hidden % 32 || c->ffn % 32 || (size != 32 && size % 64);
+    if (odd && (precision == OP_BF16 || precision == OP_INT8))
+        die_usage("--dtype %s: '%s' has hidden size %d, feed-forward size %d and head size "
+                  "%d, which must be multiples of 32 (heads: 32, 64, 128...); use --dtype f32",
+                  precision == OP_BF16 ? "bf16" : "int8", dir, c->hidden, c->ffn, size);
+    config_free(c);
+    mem_free(c);
+    return be->open(threads, odd ? OP_PLAIN : precision);
 }
 
 void

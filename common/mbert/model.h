@@ -47,6 +47,12 @@ struct model {
 void model_load(struct model *m, const struct ops *be, struct ctx *c, const char *dir,
                 unsigned flags, int classes, uint64_t seed);
 void model_free(struct model *m);
+/*
+ * A context of be that can compute the model in DIR: shapes that are no multiples of 32 go
+ * OP_PLAIN; asked for as bf16 or int8 they are die_usage.
+ */
+struct ctx *model_ctx(const struct ops *be, int threads, enum precision precision,
+                      const char *dir);
 /* Makes the rope tables at least `longest` <= cfg.positions long, if they are not. */
 void model_positions(struct model *m, int longest);
 /* Refreshes the packed blobs after the masters changed. */

@@ -240,8 +240,6 @@ backend(const struct train_options *o)
     const struct ops *be = ops_find(o->device);
     if (!be)
         die_usage("--device %s: this build has no such device", o->device);
-    if (o->dtype == 2 && !strcmp(be->name, "cpu"))
-        die_usage("--dtype bf16: the cpu computes in f32; use --dtype f32 or auto");
     return be;
 }
 
@@ -261,7 +259,7 @@ open_run(struct run *r)
     }
     config_free(c);
     mem_free(c);
-    trainer_open(&r->t, be, be->open(o->threads), o->dir, o->random ? MODEL_RANDOM : 0,
+    trainer_open(&r->t, be, model_ctx(be, o->threads, (enum precision)o->dtype, o->dir), o->dir, o->random ? MODEL_RANDOM : 0,
                  r->train.label_n, r->train.problem, (uint64_t)o->seed);
     if (r->train.n > UINT32_MAX)
         die_data("'%s': more than 2^32 rows", r->train.name);

@@ -127,6 +127,10 @@ cpu_attention(struct ctx *c, struct mat o, struct mat lse, struct mat q, struct 
               struct drop drop)
 {
     const struct plan *plan = s->plan;
+    if (c->f32 && heads_packed(q.cols / heads)) {
+        attention_packed(c, o, lse, q, k, v, heads, s, window, scale, drop);
+        return;
+    }
     const struct attend a = { heads_of(q, heads, s, window, scale, drop), o, lse, q, k, v };
     check_f32(o);
     check_f32(q);

@@ -38,6 +38,14 @@ seen_by(const struct heads *h, int t, int k, int n)
     return s.from < s.to ? s : (struct seen){ 0, 0 };
 }
 
+/* Heads that panels can hold: as packed_norm_qkv wants them. */
+static inline int
+heads_packed(int size)
+{
+    return size == PANEL || size % (2 * PANEL) == 0;
+}
+op_attention_fn attention_packed;
+
 /* Applies dropout to row t's probabilities of keys [k, k + n); counter (row, head, key's
  * position). */
 void drop_keys(float *s, const struct heads *h, struct block b, int t, int head, int k,

@@ -61,10 +61,3 @@ blas_open(struct ctx *c)
     snprintf(c->about, sizeof c->about, "cpu, %d thread%s, %.*s %s", c->threads,
              c->threads == 1 ? "" : "s", n < 80 ? n : 80, config(), core());
 }
-
-const char *
-cpu_about(struct ctx *c)
-{
-    blas_open(c);
-    return c->about;
-}

@@ -3,12 +3,13 @@
 /*
  * cpu - the CPU backend's ops, one family a file; what they share.
  *
- * Activations are F32.  Work is cut into tasks whose borders depend on the shapes alone,
+ * Activations are F32, or BF16 where a run computes in bf16 or int8.  Work is cut into tasks whose borders depend on the shapes alone,
  * every task owns what it writes, and every sum has one order: any number of threads gives
  * the same bytes.
  */
 #include <assert.h>
 #include <stdint.h>
+#include "common/ops/kernel.h"
 #include "common/ops/ops.h"
 
 #define _(op) op_##op##_fn cpu_##op;
@@ -24,9 +25,11 @@ enum { BLAS_ROW_MAJOR = 101, BLAS_AS_IS = 111, BLAS_TRANSPOSED = 112 };
 
 struct ctx {
     int threads;
-    sgemm_fn *sgemm;      /* NULL until the first product */
-    char *scratch;        /* see cpu_scratch */
-    size_t scratch_bytes;
+    enum isa isa;
+    enum precision precision;
+    const struct kernel *f32, *bf16, *i8; /* NULL: not in this run */
+    sgemm_fn *sgemm;      /* NULL until the first product by OpenBLAS */
+    struct space { char *p; size_t bytes; } scratch, left; /* see cpu_scratch, cpu_left */
     char about[160];
 };
 
@@ -36,6 +39,8 @@ void blas_open(struct ctx *c);
 /* At least n * size bytes, 64-byte aligned, contents undefined; valid until the next call.
  */
 void *cpu_scratch(struct ctx *c, size_t n, size_t size);
+/* Memory of the same kind that cpu_scratch leaves alone: the left side of a product. */
+void *cpu_left(struct ctx *c, size_t bytes);
 /* per floats for each of c's threads, every share on cache lines of its own. */
 struct shares { float *p; size_t per; };
 struct shares cpu_shares(struct ctx *c, size_t per);

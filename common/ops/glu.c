@@ -1,4 +1,4 @@
-#include "common/ops/cpu.h"
+#include "common/ops/packed.h"
 
 enum { GLU_COLS = 128 };
 
@@ -48,6 +48,10 @@ cpu_norm_glu(struct ctx *c, struct mat g, struct mat u, struct mat stat, struct 
              struct mat x, const struct lnorm *norm, const struct weight *Wi, enum act act,
              struct drop drop)
 {
+    if (Wi->fwd && c->f32) {
+        packed_norm_glu(c, g, u, stat, h, x, norm, Wi, act, drop);
+        return;
+    }
     const struct glu p = { g,   u,   norm_all(c, h, stat, x, norm), weight_f32(Wi), Wi->b.p,
                            act, drop };
     const int F = g.cols, across = (F + GLU_COLS - 1) / GLU_COLS,

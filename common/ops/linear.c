@@ -1,4 +1,4 @@
-#include "common/ops/cpu.h"
+#include "common/ops/packed.h"
 #include <string.h>
 
 /* The tile grid of a product: its borders depend on the shape, never on the threads. */
@@ -78,9 +78,12 @@ cpu_linear(struct ctx *c, struct mat y, struct mat u, struct mat x, const struct
            enum act act)
 {
     const struct finish f = { .y = y, .b = W->b.p, .act = act };
-    check_f32(y);
     check_weight(W, x.cols, y.cols);
     assert(!u.p || same_shape(u, y));
+    if (W->fwd && c->f32) {
+        packed_linear(c, y, u, x, W, act);
+        return;
+    }
     product_run(c, &(struct product){ .y = u.p ? u : y,
                                       .x = x,
                                       .w = weight_f32(W),
@@ -116,6 +119,10 @@ cpu_linear_add(struct ctx *c, struct mat y, struct mat x, const struct weight *W
     check_f32(r);
     check_weight(W, x.cols, y.cols);
     assert(same_shape(y, r));
+    if (W->fwd && c->f32) {
+        packed_linear_add(c, y, x, W, r, drop);
+        return;
+    }
     product_run(c, &(struct product){ .y = y,
                                       .x = x,
                                       .w = weight_f32(W),
@@ -129,6 +136,10 @@ cpu_linear_dx(struct ctx *c, struct mat dx, struct mat dy, const struct weight *
               int accumulate)
 {
     check_weight(W, dx.cols, dy.cols);
+    if (W->bwd) {
+        packed_linear_dx(c, dx, dy, W, accumulate);
+        return;
+    }
     product_run(c, &(struct product){ .y = dx,
                                       .x = dy,
                                       .w = weight_f32(W),

@@ -1,4 +1,4 @@
-#include "common/ops/cpu.h"
+#include "common/ops/packed.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,12 +78,26 @@ cpu_sync(struct ctx *c)
     (void)c;
 }
 
-/* F32 weights are used where they lie.  Others are widened once, and both directions use
- * that. */
+static const struct kernel *
+kernel_of(const struct ctx *c, enum weight_use use)
+{
+    if (use == WEIGHT_HEAD)
+        return c->f32;
+    if (use == WEIGHT_BACKWARD)
+        return c->bf16;
+    return c->i8 ? c->i8 : c->bf16 ? c->bf16 : c->f32;
+}
+
+/*
+ * Panels for the kernel of the run.  Without one, F32 weights are used where they lie;
+ * others are widened once, and both directions use that.
+ */
 size_t
 cpu_weight_size(struct ctx *c, struct mat w, enum weight_use use)
 {
-    (void)c;
+    const struct kernel *k = kernel_of(c, use);
+    if (k)
+        return packed_size(k, w, use == WEIGHT_BACKWARD);
     if (w.type == F32 || use == WEIGHT_BACKWARD)
         return 0;
     return mem_mul(mem_mul((size_t)w.rows, (size_t)w.cols), sizeof(float));
@@ -92,7 +106,12 @@ cpu_weight_size(struct ctx *c, struct mat w, enum weight_use use)
 void
 cpu_weight_pack(struct ctx *c, void *blob, struct mat w, enum weight_use use)
 {
+    const struct kernel *k = kernel_of(c, use);
     assert(cpu_weight_size(c, w, use));
+    if (k) {
+        packed_fill(c, k, blob, w, use == WEIGHT_BACKWARD);
+        return;
+    }
     const size_t size = dtype_size(w.type);
     CPU_ROWS
     for (int r = 0; r < w.rows; r++)

@@ -1,4 +1,4 @@
-#include "common/ops/cpu.h"
+#include "common/ops/packed.h"
 #include "common/ops/lanes.h"
 
 /* Row sums in double: LayerNorm's statistics then carry no error of their own. */
@@ -72,6 +72,10 @@ void
 cpu_norm(struct ctx *c, struct mat y, struct mat stat, struct mat x,
          const struct lnorm *norm)
 {
+    if (y.type != F32) {
+        packed_norm(c, y, stat, x, norm);
+        return;
+    }
     check_norm(y, stat, x, norm);
     CPU_ROWS
     for (int t = 0; t < x.rows; t++)

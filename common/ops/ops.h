@@ -51,17 +51,27 @@ struct drop { float p; uint64_t key; };
 struct rope { struct mat table; };
 enum act { OP_NONE, OP_GELU, OP_SILU, OP_GELU_TANH, OP_RELU };
 enum pool_kind { OP_CLS, OP_MEAN };
-enum weight_use { WEIGHT_FORWARD, WEIGHT_BACKWARD, WEIGHT_GLU }; /* which blob; GLU: forward with gate columns interleaved */
+/* Which blob: y = x w^T or dx = dy w over activations; HEAD: y = x w^T over F32, whatever the
+ * run's type. */
+enum weight_use { WEIGHT_FORWARD, WEIGHT_BACKWARD, WEIGHT_HEAD };
+/* How a run computes.  OP_AUTO: the fastest that keeps a model's verdicts: bf16 where the
+ * processor multiplies it, else f32.  OP_PLAIN: f32 by the ops that take any shape (the
+ * others want hidden, feed-forward and head sizes in multiples of 32). */
+enum precision { OP_AUTO, OP_F32, OP_BF16, OP_INT8, OP_PLAIN };
 
 /* One tensor of the optimizer's table; all F32 [n]. */
 struct param { float *w, *g, *m, *v; int64_t n; int decays; };
 struct adam { double lr, beta1, beta2, eps, decay, max_norm; int64_t step; }; /* step counts from 1 */
 
 /* ---- state and memory --------------------------------------------------------------- */
-/* A context with `threads` workers (0: as many as the machine has, OMP_NUM_THREADS honoured). */
-typedef struct ctx *op_open_fn(int threads);
+/* A context with `threads` workers (0: as many as the machine has, OMP_NUM_THREADS honoured).
+ * A precision the machine cannot do is die_usage. */
+typedef struct ctx *op_open_fn(int threads, enum precision precision);
+/* What OP_AUTO became; the type of A: F32 or BF16. */
+typedef enum precision op_precision_fn(struct ctx *c);
+typedef enum dtype op_type_fn(struct ctx *c);
 typedef void op_close_fn(struct ctx *c);
-/* What was chosen, for --print-config: "cpu, 2 threads, OpenBLAS 0.3.21 SkylakeX".  Belongs to c. */
+/* What was chosen, for --print-config: "cpu, 2 threads, amx bf16".  Belongs to c. */
 typedef const char *op_about_fn(struct ctx *c);
 typedef void *op_alloc_fn(struct ctx *c, size_t bytes);        /* zeroed, 64-byte aligned; dies of memory */
 typedef void op_free_fn(struct ctx *c, void *p);
@@ -167,8 +177,8 @@ typedef void op_sqnorm_fn(struct ctx *c, float *norm, const struct param *table,
 typedef void op_adamw_fn(struct ctx *c, const struct param *table, int n, const struct adam *a, const float *norm);
 
 #define OPS(_)                                                                             \
-    _(open) _(close) _(about) _(alloc) _(free) _(host_alloc) _(host_free) _(upload)          \
-    _(download) _(zero) _(sync) _(seqs_make) _(seqs_free) _(weight_size) _(weight_pack)      \
+    _(open) _(close) _(precision) _(type) _(about) _(alloc) _(free) _(host_alloc)          \
+    _(host_free) _(upload) _(download) _(zero) _(sync) _(seqs_make) _(seqs_free) _(weight_size) _(weight_pack)      \
     _(embed_norm) _(norm_qkv) _(attention) _(linear_add) _(norm_glu) _(norm) _(linear)       \
     _(pool) _(gather_rows) _(scatter_rows) _(dropout) _(ce) _(bce) _(mse)                    \
     _(linear_dx) _(linear_dw) _(act_bwd) _(glu_bwd) _(attention_bwd) _(rope_bwd)             \

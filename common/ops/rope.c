@@ -1,4 +1,4 @@
-#include "common/ops/cpu.h"
+#include "common/ops/packed.h"
 
 struct rotate { struct mat table; const int *position; const float *b; int size, rotated; };
 
@@ -46,6 +46,10 @@ cpu_norm_qkv(struct ctx *c, struct mat qkv, struct mat stat, struct mat h, struc
              const struct lnorm *norm, const struct weight *Wqkv, struct rope rope,
              int heads, const struct seqs *s)
 {
+    if (Wqkv->fwd && c->f32) {
+        packed_norm_qkv(c, qkv, stat, h, x, norm, Wqkv, rope, heads, s);
+        return;
+    }
     struct rotate r = rotate_of(qkv, rope, heads, s);
     r.b = Wqkv->b.p;
     assert(3 * x.cols == qkv.cols && Wqkv->w.rows == qkv.cols && Wqkv->w.cols == x.cols);

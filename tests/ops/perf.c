@@ -124,7 +124,7 @@ main(int argc, char **argv)
     }
     const char *device = getenv("MBERT_BACKEND");
     struct bench b = { .be = ops_find(device ? device : "cpu") };
-    b.c = b.be->open(argc > 2 ? atoi(argv[2]) : 0);
+    b.c = b.be->open(argc > 2 ? atoi(argv[2]) : 0, OP_F32);
     puts(b.be->about(b.c));
     for (int l = 0; l < 2; l++) {
         bench_make(&b, lengths[l]);

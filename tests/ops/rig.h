@@ -48,7 +48,7 @@ rig_open(void)
     r->be = ops_find(name ? name : "cpu");
     assert_non_null(r->be);
     for (int i = 0; i < TURNS; i++)
-        r->all[i] = r->be->open(1 << i);
+        r->all[i] = r->be->open(1 << i, OP_PLAIN);
     r->c = r->all[0];
     r->seed = 1;
     return r;

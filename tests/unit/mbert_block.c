@@ -59,7 +59,7 @@ rig_new(const char *attention, const char *embedding, const char *mlp,
     FILE *f = fopen(path, "w");
     fprintf(f, config, attention, embedding, mlp, classifier);
     fclose(f);
-    model_load(&r->m, be, be->open(2), dir, MODEL_TRAIN | MODEL_RANDOM, 2, 5);
+    model_load(&r->m, be, be->open(2, OP_F32), dir, MODEL_TRAIN | MODEL_RANDOM, 2, 5);
     unlink(path);
     rmdir(dir);
     mem_free(path);

@@ -179,7 +179,7 @@ run(const char *dir)
     const int T = (int)ids->shape[0], B = (int)cu->shape[0] - 1;
     struct seqs q;
     void *memory;
-    model_load(m, be, be->open(0), dir, MODEL_TRAIN,
+    model_load(m, be, be->open(0, OP_F32), dir, MODEL_TRAIN,
                (int)record_tensor(want, "logits")->shape[1], 1);
     acts_fit(&whole, m, ACTS_TRAIN, F32, T, B);
     struct acts s = acts_cut(&whole, T, B);

@@ -120,7 +120,7 @@ static int
 run(const char *dir, int with_updates)
 {
     const struct ops *be = ops_find("cpu");
-    struct ctx *c = be->open(2);
+    struct ctx *c = be->open(2, OP_F32);
     struct trainer *t = mem_zalloc(1, sizeof *t);
     struct safetensors *in = map(dir, "inputs.safetensors"),
                        *out = map(dir, "expected.safetensors");

@@ -1,0 +1,176 @@
+/* fused - the forward ops over packed weights: one product each, and what surrounds it. */
+#include "common/ops/packed.h"
+#include "common/ops/panel.h"
+#include "common/base/mem.h"
+
+/* The kernel that x [.,K] meets W's blob with, and the left side's memory. */
+struct left { const struct kernel *k; const void *x; ptrdiff_t ld; const float *scale; };
+
+static const struct kernel *
+kernel_for(const struct ctx *c, enum dtype type)
+{
+    const struct kernel *k = type == F32 ? c->f32 : c->i8 ? c->i8 : c->bf16;
+    assert(k);
+    return k;
+}
+
+/*
+ * Rows of x as the kernel reads them: themselves when whole words of it are there, else a
+ * copy with zeros to the word's end; for int8 quantised, a scale a row.
+ */
+static struct left
+left_of(struct ctx *c, struct mat x)
+{
+    const struct kernel *k = kernel_for(c, x.type);
+    const size_t size = dtype_size(x.type);
+    const int words = kernel_words(k, x.cols);
+    if (k->type != I8 && (size_t)words * 4 == (size_t)x.cols * size)
+        return (struct left){ k, x.p, x.ld * (ptrdiff_t)size, NULL };
+    const size_t row = (size_t)words * 4;
+    char *copy = cpu_left(c, mem_mul((size_t)x.rows + 16, row + 64));
+    float *scale = (float *)(copy + (size_t)x.rows * row);
+    CPU_ROWS
+    for (int t = 0; t < x.rows; t++) {
+        const char *from = (const char *)x.p + (ptrdiff_t)t * x.ld * (ptrdiff_t)size;
+        char *to = copy + (size_t)t * row;
+        if (k->type == I8)
+            scale[t] = panel_quantize((uint8_t *)to, from, x.type, x.cols);
+        else
+            memcpy(to, from, (size_t)x.cols * size);
+        const size_t used = (size_t)x.cols * (k->type == I8 ? 1 : size);
+        memset(to + used, 0, row - used);
+    }
+    return (struct left){ k, copy, (ptrdiff_t)row, k->type == I8 ? scale : NULL };
+}
+
+static struct unscale
+unscale_of(const struct left *l, const struct weight *W)
+{
+    if (!l->scale)
+        return (struct unscale){ 0 };
+    const size_t panels = ((size_t)W->w.rows + PANEL - 1) / PANEL;
+    const float *scale = (const float *)W->fwd +
+                         panels * PANEL * (size_t)kernel_words(l->k, W->w.cols);
+    return (struct unscale){ scale, l->scale, (const int32_t *)(scale + panels * PANEL) };
+}
+
+static struct packed
+packed_of(const struct left *l, const void *panels, int depth, int rows, int units,
+          done_fn *done, const void *arg)
+{
+    return (struct packed){ .k = l->k,
+                            .panels = panels,
+                            .words = kernel_words(l->k, depth),
+                            .x = l->x,
+                            .ldx = l->ld,
+                            .rows = rows,
+                            .units = units,
+                            .done = done,
+                            .arg = arg };
+}
+
+static int
+panels_of(int columns)
+{
+    return (columns + PANEL - 1) / PANEL;
+}
+
+void
+packed_linear(struct ctx *c, struct mat y, struct mat u, struct mat x,
+              const struct weight *W, enum act act)
+{
+    const struct left l = left_of(c, x);
+    const struct done_linear f = { .y = y, .u = u, .b = W->b.p, .act = act,
+                                   .s = unscale_of(&l, W) };
+    const struct packed p =
+        packed_of(&l, W->fwd, x.cols, x.rows, panels_of(y.cols), done_linear, &f);
+    packed_run(c, &p);
+}
+
+void
+packed_linear_add(struct ctx *c, struct mat y, struct mat x, const struct weight *W,
+                  struct mat r, struct drop drop)
+{
+    const struct left l = left_of(c, x);
+    const struct done_linear f = { .y = y, .r = r, .b = W->b.p, .drop = drop,
+                                   .s = unscale_of(&l, W) };
+    const struct packed p =
+        packed_of(&l, W->fwd, x.cols, x.rows, panels_of(y.cols), done_add, &f);
+    packed_run(c, &p);
+}
+
+void
+packed_linear_dx(struct ctx *c, struct mat dx, struct mat dy, const struct weight *W,
+                 int accumulate)
+{
+    const struct left l = left_of(c, dy);
+    const struct done_linear f = { .y = dx };
+    const struct packed p = packed_of(&l, W->bwd, dy.cols, dy.rows, panels_of(dx.cols),
+                                      accumulate ? done_more : done_linear, &f);
+    packed_run(c, &p);
+}
+
+/* A batch of a few rows is normed before a second thread has woken. */
+enum { ROWS_ALONE = 64 };
+
+void
+packed_norm(struct ctx *c, struct mat h, struct mat stat, struct mat x,
+            const struct lnorm *norm)
+{
+    const size_t size = dtype_size(h.type);
+    const int threads = x.rows <= ROWS_ALONE ? 1 : c->threads;
+    const struct shares s = cpu_shares(c, (size_t)x.cols);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 16)
+    for (int t = 0; t < x.rows; t++) {
+        char *to = (char *)h.p + (ptrdiff_t)t * h.ld * (ptrdiff_t)size;
+        if (!norm) {
+            panel_convert(to, h.type, mat_f32(x, t), F32, (size_t)x.cols);
+            continue;
+        }
+        float *y = h.type == F32 ? (float *)(void *)to : cpu_share(s);
+        norm_row(y, stat.p ? mat_f32(stat, t) : NULL, mat_f32(x, t), x.cols, norm);
+        if (h.type != F32)
+            panel_convert(to, h.type, y, F32, (size_t)x.cols);
+    }
+}
+
+/* The product's left side: x itself where it needs neither norm nor another type. */
+static struct mat
+normed(struct ctx *c, struct mat h, struct mat stat, struct mat x, const struct lnorm *norm)
+{
+    if (!norm && h.type == x.type)
+        return x;
+    packed_norm(c, h, stat, x, norm);
+    return h;
+}
+
+void
+packed_norm_glu(struct ctx *c, struct mat g, struct mat u, struct mat stat, struct mat h,
+                struct mat x, const struct lnorm *norm, const struct weight *Wi,
+                enum act act, struct drop drop)
+{
+    const struct left l = left_of(c, normed(c, h, stat, x, norm));
+    const struct done_glu f = { g, u, Wi->b.p, act, drop, unscale_of(&l, Wi) };
+    assert(g.cols % PANEL == 0 && Wi->w.rows == 2 * g.cols);
+    struct packed p =
+        packed_of(&l, Wi->fwd, x.cols, x.rows, g.cols / PANEL, done_glu, &f);
+    p.apart = g.cols / PANEL;
+    packed_run(c, &p);
+}
+
+void
+packed_norm_qkv(struct ctx *c, struct mat qkv, struct mat stat, struct mat h, struct mat x,
+                const struct lnorm *norm, const struct weight *Wqkv, struct rope rope,
+                int heads, const struct seqs *s)
+{
+    const struct plan *plan = s->plan;
+    const int size = qkv.cols / 3 / heads;
+    const struct left l = left_of(c, normed(c, h, stat, x, norm));
+    const struct done_qkv f = { qkv, rope.table, plan->position, Wqkv->b.p, size,
+                                unscale_of(&l, Wqkv) };
+    assert(size == PANEL || size % (2 * PANEL) == 0);
+    struct packed p = packed_of(&l, Wqkv->fwd, x.cols, x.rows, 0, done_qkv, &f);
+    p.apart = size / (2 * PANEL);
+    p.units = qkv.cols / PANEL / (p.apart ? 2 : 1);
+    packed_run(c, &p);
+}
