@@ -66,11 +66,12 @@ $(B)/%.c.o: %.c
 $(B)/common/bpe/scan_avx2.c.o: ISA := -mavx2 -mbmi -mbmi2 -mpopcnt -mlzcnt
 $(B)/common/bpe/scan_avx512.c.o: ISA := -mavx512f -mavx512bw -mavx512vl -mavx512dq \
     -mavx512vbmi -mavx512vbmi2 -mbmi -mbmi2 -mpopcnt -mlzcnt
-VECTORS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mavx512vnni -mf16c -mfma
+VECTORS := -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mavx512vnni -mf16c -mfma -mprfchw
 $(B)/common/ops/kernel_avx512.c.o: ISA := $(VECTORS)
 $(B)/common/ops/kernel_bf16.c.o: ISA := $(VECTORS)
 $(B)/common/ops/panel.c.o $(B)/common/ops/done.c.o $(B)/common/ops/fused.c.o \
-    $(B)/common/ops/attention_packed.c.o: ISA := $(VECTORS)
+    $(B)/common/ops/attention_packed.c.o $(B)/common/ops/attention_bwd_packed.c.o \
+    $(B)/common/ops/linear_bwd.c.o $(B)/common/ops/backward.c.o: ISA := $(VECTORS)
 $(B)/common/ops/kernel_amx.c.o: ISA := $(VECTORS) -mamx-tile -mamx-bf16 -mamx-int8
 ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
 ALL_CFLAGS += $(ISA)

@@ -2,12 +2,13 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/die.h"
 #include "common/mbert/feed.h"
-#include "common/mbert/mbert.h"
+#include "common/mbert/crew.h"
 
 enum { BATCH_TOKENS = 65536, CUT_TOKENS = 8192, RECORD_BYTES = 192 << 20 };
 
@@ -15,11 +16,11 @@ struct infer {
     struct infer_options o;
     char *provenance;
     struct model m;
-    struct acts acts;
+    struct crew *crew;
     struct feed feed;
     struct stream_out *out;
     struct image image;
-    struct buf host;
+    struct buf host, layer;
 };
 
 static const char *const emits[] = { "pooled", "hidden", "layers", "logits" };
@@ -54,6 +55,7 @@ infer_open(const struct infer_options *o)
     const struct ops *be = backend(o);
     model_load(&f->m, be, model_ctx(be, o->threads, (enum precision)o->dtype, o->dir), o->dir,
                o->emit == EMIT_LOGITS ? 0 : MODEL_BODY, 0, 0);
+    f->crew = crew_open(&f->m, o->threads ? o->threads : omp_get_max_threads());
     if (o->emit == EMIT_LOGITS && f->m.head == HEAD_NONE)
         die_data("'%s': no head that makes logits ('architectures' in config.json); "
                  "use --emit pooled", o->dir);
@@ -116,66 +118,69 @@ input_row(const struct feed *d, int r, int per_token)
     return d->row[b];
 }
 
-/* One record of x F32 [N,cols] (device memory), N = T or B, with what travels along. */
+/* One record of host floats [rows,cols], rows = T or B, with what travels along. */
 static void
-put(struct infer *f, const char *name, struct mat x, int per_token, int counted)
+put(struct infer *f, const char *name, float *host, int rows, int cols, int per_token,
+    int counted)
 {
     struct feed *d = &f->feed;
-    const size_t n = mem_mul((size_t)x.rows, (size_t)x.cols);
-    const size_t bytes = mem_mul(n, sizeof(float));
-    assert(x.type == F32 && x.ld == x.cols && x.rows == (per_token ? d->rows : d->seqs));
-    if (bytes > RECORD_BYTES)
-        stream_bad(d->in, "row %lld: '%s' takes %zu bytes, more than a record holds; "
-                   "cut with bpe-tok --max-length", (long long)d->row[0], name, bytes);
-    f->host.n = 0;
-    float *host = buf_room(&f->host, bytes);
-    f->m.be->download(f->m.c, host, x.p, bytes);
+    const size_t n = mem_mul((size_t)rows, (size_t)cols);
     const size_t bad = not_finite(host, n);
+    assert(rows == (per_token ? d->rows : d->seqs));
     if (bad < n)
         stream_bad(d->in, "row %lld: '%s' of '%s' is not finite (NaN or infinity)",
-                   input_row(d, (int)(bad / (size_t)x.cols), per_token), name, f->o.dir);
+                   input_row(d, (int)(bad / (size_t)cols), per_token), name, f->o.dir);
     if (f->o.normalize)
-        normalize(host, x.rows, x.cols);
+        normalize(host, rows, cols);
     image_reset(&f->image);
-    image_2d(&f->image, name, F32, x.rows, x.cols, host);
+    image_2d(&f->image, name, F32, rows, cols, host);
     feed_travel(d, &f->image);
     stream_put(f->out, &f->image, counted ? d->seqs : 0, counted ? d->rows : 0);
+}
+
+/* Room for rows x cols floats of output `name`; a record that is too long is refused. */
+static float *
+room_for(struct infer *f, struct buf *b, const char *name, int rows, int cols)
+{
+    const size_t bytes = mem_mul(mem_mul((size_t)rows, (size_t)cols), sizeof(float));
+    if (bytes > RECORD_BYTES)
+        stream_bad(f->feed.in, "row %lld: '%s' takes %zu bytes, more than a record holds; "
+                   "cut with bpe-tok --max-length", (long long)f->feed.row[0], name, bytes);
+    b->n = 0;
+    return buf_room(b, bytes);
 }
 
 static void
 put_layer(void *arg, int layer, struct mat x)
 {
+    struct infer *f = arg;
     char name[32];
     snprintf(name, sizeof name, "hidden.%d", layer);
-    put(arg, name, x, 1, 0);
+    float *host = room_for(f, &f->layer, name, x.rows, x.cols);
+    f->m.be->download(f->m.c, host, x.p,
+                      (size_t)x.rows * (size_t)x.cols * sizeof *host);
+    put(f, name, host, x.rows, x.cols, 1, 0);
 }
 
 static void
 run_batch(struct infer *f)
 {
-    const struct ops *be = f->m.be;
     const struct feed *d = &f->feed;
-    const enum pool_kind kind = (enum pool_kind)f->o.pooling;
-    struct seqs q;
-    acts_fit(&f->acts, &f->m, ACTS_INFER, be->type(f->m.c), d->rows, d->seqs);
-    struct acts s = acts_cut(&f->acts, d->rows, d->seqs);
-    model_positions(&f->m, d->longest);
-    be->seqs_make(f->m.c, &q, d->seqs, d->cu);
-    be->upload(f->m.c, s.ids, d->ids, (size_t)d->rows * sizeof *s.ids);
-    mbert_encode(&f->m, &s, &q, f->o.attention_global,
-                 f->o.emit == EMIT_LAYERS ? put_layer : NULL, f);
-    if (f->o.emit == EMIT_HIDDEN || f->o.emit == EMIT_LAYERS) {
-        put(f, "final_hidden", s.final, 1, 1);
-    } else if (f->o.emit == EMIT_LOGITS && s.by_token) {
-        head_forward(&f->m, &s, s.final);
-        put(f, "logits", s.logits, 1, 1);
-    } else {
-        mbert_pool(&f->m, &s, &q, kind);
-        if (f->o.emit == EMIT_LOGITS)
-            head_forward(&f->m, &s, s.pooled);
-        put(f, emits[f->o.emit], f->o.emit == EMIT_LOGITS ? s.logits : s.pooled, 0, 1);
-    }
-    be->seqs_free(f->m.c, &q);
+    const int layers = f->o.emit == EMIT_LAYERS;
+    const struct crew_job j = {
+        .ids = d->ids, .cu = d->cu, .n = d->seqs,
+        .output = f->o.emit == EMIT_POOLED   ? CREW_POOLED
+                  : f->o.emit == EMIT_LOGITS ? CREW_LOGITS
+                                             : CREW_HIDDEN,
+        .pooling = (enum pool_kind)f->o.pooling,
+        .window_off = f->o.attention_global,
+        .each = layers ? put_layer : NULL, .arg = f,
+    };
+    const char *name = f->o.emit == EMIT_HIDDEN || layers ? "final_hidden" : emits[f->o.emit];
+    const int rows = crew_rows(f->crew, &j), cols = crew_cols(f->crew, &j);
+    float *host = room_for(f, &f->host, name, rows, cols);
+    crew_run(f->crew, &j, host);
+    put(f, name, host, rows, cols, crew_by_token(f->crew, &j), 1);
 }
 
 /* Tokens that one batch may have, so that each of its records fits. */
@@ -245,11 +250,12 @@ infer_close(struct infer *f)
 {
     const struct ops *be = f->m.be;
     struct ctx *c = f->m.c;
-    acts_free(&f->acts, &f->m);
+    crew_close(f->crew);
     model_free(&f->m);
     be->close(c);
     image_free(&f->image);
     mem_free(f->host.p);
+    mem_free(f->layer.p);
     mem_free(f->provenance);
     mem_free(f);
 }

@@ -92,7 +92,7 @@ forward(struct trainer *t, const int *ids, const int *cu, int B, const void *lab
 {
     const struct ops *be = t->m.be;
     const int T = cu[B];
-    acts_fit(&t->acts, &t->m, ACTS_TRAIN, F32, T, B);
+    acts_fit(&t->acts, &t->m, ACTS_TRAIN, be->type(t->m.c), T, B);
     struct acts s = acts_cut(&t->acts, T, B);
     s.drop_key = key;
     be->seqs_make(t->m.c, q, B, cu);

@@ -1,4 +1,4 @@
-#include "common/ops/cpu.h"
+#include "common/ops/backward.h"
 #include "common/ops/lanes.h"
 
 /* Tensors are cut into pieces of at most this many elements; a piece is one task. */
@@ -47,7 +47,8 @@ cpu_sqnorm(struct ctx *c, float *norm, const struct param *table, int n)
     pieces_make(piece, table, n);
     CPU_FOR
     for (int i = 0; i < pieces; i++)
-        part[i] = squares(piece[i].p->g + piece[i].at, piece[i].n);
+        part[i] = (c->bf16 ? backward_squares : squares)(piece[i].p->g + piece[i].at,
+                                                         piece[i].n);
     for (int i = 0; i < pieces; i++)
         sum += part[i];
     *norm = (float)sqrt(sum);
@@ -55,11 +56,9 @@ cpu_sqnorm(struct ctx *c, float *norm, const struct param *table, int n)
 
 /* The step is computed in double: in float the losses of a 12-step trace drift 4 times as
  * far. */
-struct step { double clip, keep, new1, beta2, new2, rate, root, eps; };
-
 CLONES static void
 update(float *restrict w, const float *restrict g, float *restrict m, float *restrict v,
-       int n, struct step s)
+       int n, struct adam_step s)
 {
     for (int i = 0; i < n; i++) {
         const double d = (double)g[i] * s.clip;
@@ -79,7 +78,7 @@ cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a,
     if (!isfinite(*norm))
         return;
     const double clip = a->max_norm > 0 ? a->max_norm / ((double)*norm + 1e-6) : 1;
-    const struct step s = {
+    const struct adam_step s = {
         .clip = clip < 1 ? clip : 1,
         .keep = 1 - lr * a->decay,
         .new1 = 1 - b1,
@@ -96,8 +95,11 @@ cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a,
     for (int i = 0; i < pieces; i++) {
         const struct param *p = piece[i].p;
         const int64_t at = piece[i].at;
-        struct step own = s;
+        struct adam_step own = s;
         own.keep = p->decays ? s.keep : 1;
-        update(p->w + at, p->g + at, p->m + at, p->v + at, piece[i].n, own);
+        if (c->bf16)
+            backward_update(p->w + at, p->g + at, p->m + at, p->v + at, piece[i].n, &own);
+        else
+            update(p->w + at, p->g + at, p->m + at, p->v + at, piece[i].n, own);
     }
 }

@@ -1,4 +1,4 @@
-#include "common/ops/cpu.h"
+#include "common/ops/backward.h"
 #include "common/ops/attention.h"
 #include "common/ops/lanes.h"
 
@@ -138,6 +138,11 @@ cpu_attention_bwd(struct ctx *c, struct mat dq, struct mat dk, struct mat dv,
                   struct drop drop)
 {
     const struct plan *plan = s->plan;
+    if (q.type == BF16) {
+        backward_attention(c, dq, dk, dv, dout, o, lse, q, k, v, heads, s, window, scale,
+                           drop);
+        return;
+    }
     const struct attend a = {
         heads_of(q, heads, s, window, scale, drop), dq, dk, dv, dout, o, lse, q, k, v
     };

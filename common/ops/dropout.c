@@ -1,4 +1,4 @@
-#include "common/ops/cpu.h"
+#include "common/ops/backward.h"
 #include <string.h>
 #include "common/base/rng.h"
 
@@ -24,6 +24,10 @@ drop_row(float *y, const float *x, int n, struct drop drop, uint64_t at)
 void
 cpu_dropout(struct ctx *c, struct mat y, struct mat x, struct drop drop)
 {
+    if (y.type == BF16) {
+        backward_dropout(c, y, x, drop);
+        return;
+    }
     check_f32(y);
     check_f32(x);
     assert(same_shape(y, x));

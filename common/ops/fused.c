@@ -1,7 +1,11 @@
 /* fused - the forward ops over packed weights: one product each, and what surrounds it. */
 #include "common/ops/packed.h"
-#include "common/ops/panel.h"
+#if defined __AVX512F__
+#include <math.h>
+#include <string.h>
 #include "common/base/mem.h"
+#include "common/ops/panel.h"
+#include "common/ops/vector.h"
 
 /* The kernel that x [.,K] meets W's blob with, and the left side's memory. */
 struct left { const struct kernel *k; const void *x; ptrdiff_t ld; const float *scale; };
@@ -19,12 +23,11 @@ kernel_for(const struct ctx *c, enum dtype type)
  * copy with zeros to the word's end; for int8 quantised, a scale a row.
  */
 static struct left
-left_of(struct ctx *c, struct mat x)
+left_for(struct ctx *c, const struct kernel *k, struct mat x)
 {
-    const struct kernel *k = kernel_for(c, x.type);
     const size_t size = dtype_size(x.type);
     const int words = kernel_words(k, x.cols);
-    if (k->type != I8 && (size_t)words * 4 == (size_t)x.cols * size)
+    if (k->type == x.type && (size_t)words * 4 == (size_t)x.cols * size)
         return (struct left){ k, x.p, x.ld * (ptrdiff_t)size, NULL };
     const size_t row = (size_t)words * 4;
     char *copy = cpu_left(c, mem_mul((size_t)x.rows + 16, row + 64));
@@ -36,11 +39,17 @@ left_of(struct ctx *c, struct mat x)
         if (k->type == I8)
             scale[t] = panel_quantize((uint8_t *)to, from, x.type, x.cols);
         else
-            memcpy(to, from, (size_t)x.cols * size);
-        const size_t used = (size_t)x.cols * (k->type == I8 ? 1 : size);
+            panel_convert(to, k->type, from, x.type, (size_t)x.cols);
+        const size_t used = (size_t)x.cols * dtype_size(k->type);
         memset(to + used, 0, row - used);
     }
     return (struct left){ k, copy, (ptrdiff_t)row, k->type == I8 ? scale : NULL };
+}
+
+static struct left
+left_of(struct ctx *c, struct mat x)
+{
+    return left_for(c, kernel_for(c, x.type), x);
 }
 
 static struct unscale
@@ -103,11 +112,56 @@ void
 packed_linear_dx(struct ctx *c, struct mat dx, struct mat dy, const struct weight *W,
                  int accumulate)
 {
-    const struct left l = left_of(c, dy);
+    const struct left l = left_for(c, c->bf16, dy);
     const struct done_linear f = { .y = dx };
     const struct packed p = packed_of(&l, W->bwd, dy.cols, dy.rows, panels_of(dx.cols),
                                       accumulate ? done_more : done_linear, &f);
     packed_run(c, &p);
+}
+
+/* Mean and 1/deviation of a row, in F32 over sixteen lanes: for outputs in bf16. */
+static void
+moments(const float *x, int n, float eps, float *mean, float *inverse)
+{
+    __m512 s = _mm512_setzero_ps(), t = s, q = s, r = s;
+    int i = 0;
+    for (; i + 32 <= n; i += 32) {
+        s = _mm512_add_ps(s, _mm512_loadu_ps(x + i));
+        t = _mm512_add_ps(t, _mm512_loadu_ps(x + i + 16));
+    }
+    *mean = _mm512_reduce_add_ps(_mm512_add_ps(s, t)) / (float)n;
+    for (i = 0; i + 32 <= n; i += 32) {
+        const __m512 a = _mm512_sub_ps(_mm512_loadu_ps(x + i), splat(*mean)),
+                     b = _mm512_sub_ps(_mm512_loadu_ps(x + i + 16), splat(*mean));
+        q = _mm512_fmadd_ps(a, a, q);
+        r = _mm512_fmadd_ps(b, b, r);
+    }
+    const float variance = _mm512_reduce_add_ps(_mm512_add_ps(q, r)) / (float)n;
+    *inverse = 1 / sqrtf(variance + eps);
+}
+
+static void
+norm_row_bf16(uint16_t *y, float *stat, const float *x, int n, const struct lnorm *norm)
+{
+    const float *w = norm->w.p, *b = norm->b.p;
+    float mean, inverse;
+    moments(x, n, norm->eps, &mean, &inverse);
+    for (int i = 0; i < n; i += 32) {
+        __m512 v[2];
+        for (int h = 0; h < 2; h++) {
+            const int at = i + 16 * h;
+            v[h] = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(x + at), splat(mean)),
+                                 splat(inverse));
+            v[h] = _mm512_mul_ps(v[h], _mm512_loadu_ps(w + at));
+            if (b)
+                v[h] = _mm512_add_ps(v[h], _mm512_loadu_ps(b + at));
+        }
+        _mm512_storeu_si512(y + i, pair_to_bf16(v[0], v[1]));
+    }
+    if (stat) {
+        stat[0] = mean;
+        stat[1] = inverse;
+    }
 }
 
 /* A batch of a few rows is normed before a second thread has woken. */
@@ -119,18 +173,17 @@ packed_norm(struct ctx *c, struct mat h, struct mat stat, struct mat x,
 {
     const size_t size = dtype_size(h.type);
     const int threads = x.rows <= ROWS_ALONE ? 1 : c->threads;
-    const struct shares s = cpu_shares(c, (size_t)x.cols);
+    assert(h.type == F32 || x.cols % 32 == 0);
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 16)
     for (int t = 0; t < x.rows; t++) {
         char *to = (char *)h.p + (ptrdiff_t)t * h.ld * (ptrdiff_t)size;
-        if (!norm) {
+        float *own = stat.p ? mat_f32(stat, t) : NULL;
+        if (!norm)
             panel_convert(to, h.type, mat_f32(x, t), F32, (size_t)x.cols);
-            continue;
-        }
-        float *y = h.type == F32 ? (float *)(void *)to : cpu_share(s);
-        norm_row(y, stat.p ? mat_f32(stat, t) : NULL, mat_f32(x, t), x.cols, norm);
-        if (h.type != F32)
-            panel_convert(to, h.type, y, F32, (size_t)x.cols);
+        else if (h.type == F32)
+            norm_row((float *)(void *)to, own, mat_f32(x, t), x.cols, norm);
+        else
+            norm_row_bf16((uint16_t *)(void *)to, own, mat_f32(x, t), x.cols, norm);
     }
 }
 
@@ -174,3 +227,6 @@ packed_norm_qkv(struct ctx *c, struct mat qkv, struct mat stat, struct mat h, st
     p.units = qkv.cols / PANEL / (p.apart ? 2 : 1);
     packed_run(c, &p);
 }
+#else
+typedef int fused_unused;
+#endif

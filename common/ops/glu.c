@@ -1,3 +1,4 @@
+#include "common/ops/backward.h"
 #include "common/ops/packed.h"
 
 enum { GLU_COLS = 128 };
@@ -89,6 +90,10 @@ cpu_glu_bwd(struct ctx *c, struct mat du, struct mat g, struct mat dg, struct ma
             enum act act, struct drop drop)
 {
     const int F = g.cols;
+    if (u.type == BF16) {
+        backward_glu(c, du, g, dg, u, act, drop);
+        return;
+    }
     check_f32(du);
     check_f32(g);
     check_f32(dg);

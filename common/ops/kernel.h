@@ -21,13 +21,16 @@
 enum { PANEL = 32, PANEL_HALF = 16 };
 
 /*
- * Work of the vector units that a tile product may do between its steps: rows [done, rows)
- * of a tile that is finished.  A kernel that cannot overlap leaves it to kernel_finish.
+ * What a tile product may do between its steps: finish rows [done, rows) of the tile before,
+ * and fetch bytes [fetch, fetch_end) that will be needed soon into the second cache.  A
+ * kernel that cannot overlap leaves the finish to kernel_finish.
  */
 struct meanwhile {
     void (*finish)(void *arg, int from, int to);
     void *arg;
     int done, rows;
+    const char *fetch, *fetch_end;
+    int fetch_lines; /* a step */
 };
 /*
  * c [rows,PANEL] = a x panel over `words` words, += when add; row r of a at a + r lda

@@ -11,7 +11,7 @@
 #include "common/ops/kernel.h"
 
 enum { STEP = 16, TILE = 16, ROWS = 32, PANEL_BYTES = PANEL * 4, STEP_BYTES = STEP * 4,
-       DEPTH = 208 };
+       DEPTH = 288 };
 
 struct tiles { /* as ldtilecfg reads it */
     uint8_t palette, start, reserved[14];
@@ -56,11 +56,15 @@ end(void)
     __asm__ volatile("tilerelease" ::: "memory");
 }
 
-/* Rows of the finished tile that are done beside each step, so that none are left over. */
+/* `each` rows of the tile before are finished beside each step, so that none are left over. */
 static inline void
 beside(struct meanwhile *m, int each)
 {
-    if (m && m->done < m->rows) {
+    if (!m)
+        return;
+    for (int i = 0; i < m->fetch_lines && m->fetch < m->fetch_end; i++, m->fetch += 64)
+        __builtin_prefetch(m->fetch, 0, 2);
+    if (m->done < m->rows) {
         const int to = m->done + each < m->rows ? m->done + each : m->rows;
         m->finish(m->arg, m->done, to);
         m->done = to;

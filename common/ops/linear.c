@@ -1,3 +1,4 @@
+#include "common/ops/backward.h"
 #include "common/ops/packed.h"
 #include <string.h>
 
@@ -170,6 +171,10 @@ cpu_linear_dw(struct ctx *c, struct mat dw, struct mat db, struct mat dy, struct
     const int rows = out <= 512 ? TILE_ROWS / 2 : TILE_ROWS;
     const int across = (in + TILE_COLS - 1) / TILE_COLS, down = (out + rows - 1) / rows;
     check_f32(dw);
+    if (dy.type == BF16 || x.type == BF16) {
+        backward_linear_dw(c, dw, db, dy, x);
+        return;
+    }
     check_f32(dy);
     check_f32(x);
     assert(dw.rows == out && dw.cols == in && x.rows == T && (!db.p || db.cols == out));

@@ -2,9 +2,24 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "common/base/die.h"
 #include "common/base/half.h"
 #include "common/base/mem.h"
+
+/*
+ * Large blocks in huge pages: weights and activations together are far more small pages than
+ * the processor's table of them, and small pages collide in the second cache.
+ */
+static void
+use_huge_pages(char *p, size_t bytes)
+{
+    const uintptr_t huge = 2 << 20;
+    const uintptr_t from = ((uintptr_t)p + huge - 1) & ~(huge - 1),
+                    to = ((uintptr_t)p + bytes) & ~(huge - 1);
+    if (from < to)
+        madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
 
 /*
  * calloc, not an aligned allocation cleared by hand: large blocks come as untouched zero
@@ -20,6 +35,7 @@ cpu_alloc(struct ctx *c, size_t bytes)
         errno = 0;
         die_sys("out of memory (%zu bytes)", bytes);
     }
+    use_huge_pages(raw, bytes + 128);
     char *p = raw + 128 - (uintptr_t)raw % 64;
     memcpy(p - sizeof raw, &raw, sizeof raw);
     return p;

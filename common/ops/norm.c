@@ -1,3 +1,4 @@
+#include "common/ops/backward.h"
 #include "common/ops/packed.h"
 #include "common/ops/lanes.h"
 
@@ -163,6 +164,10 @@ cpu_norm_bwd(struct ctx *c, struct mat dx, struct mat dw, struct mat db, struct 
 {
     const int n = x.cols, parts = (x.rows + PART_ROWS - 1) / PART_ROWS;
     const size_t stride = 2 * (size_t)n;
+    if (dy.type == BF16) {
+        backward_norm(c, dx, dw, db, dy, x, stat, norm);
+        return;
+    }
     check_norm(dy, stat, x, norm);
     check_f32(dx);
     check_f32(dw);

@@ -3,10 +3,10 @@
 #include "common/base/mem.h"
 #include "common/ops/panel.h"
 
-/* One thread's place: strips of sums of a block's rows, one or two panels wide. */
-struct place { float *strip[2]; };
-
+/* One thread's place: strips of sums of a block's rows, for one panel or two, and the tile
+ * that waits to be finished. */
 struct pending { const struct packed *p; struct done d; };
+struct place { float *strip[2]; struct pending before; struct meanwhile m; };
 
 static void
 finish_rows(void *arg, int from, int to)
@@ -15,11 +15,10 @@ finish_rows(void *arg, int from, int to)
     w->p->done(w->p->arg, &w->d, from, to);
 }
 
-static size_t
-strip_floats(const struct packed *p)
+static int
+block_rows(const struct packed *p)
 {
-    const int rows = p->rows < BLOCK_ROWS ? p->rows : BLOCK_ROWS;
-    return (size_t)rows * PANEL;
+    return p->rows < BLOCK_ROWS ? p->rows : BLOCK_ROWS;
 }
 
 /* Rows of tile i of n that share `rows` evenly: 32 rows of 14 at most are 11, 11, 10. */
@@ -30,75 +29,114 @@ tile_start(int i, int n, int rows, int most)
                                           : (int)((long)rows * i / n);
 }
 
-/*
- * Sums of one panel for all rows of a block, depth by depth.  With finish set, each tile is
- * finished while the next is computed; what is left when the panel ends stays in m.
- */
+static const uint32_t *
+panel_at(const struct packed *p, int panel)
+{
+    return p->panels + (size_t)panel * (size_t)p->words * PANEL;
+}
+
+/* A block of rows, the panel that they meet, and the one that comes after it. */
+struct block_of { int row, rows, panel, next; float *strip; };
+
+/* Has the part that comes after words [word, word + words) fetched during `steps` steps. */
 static void
-panel_block(const struct packed *p, int panel, int row, int rows, float *strip,
-            const struct pending *finish, struct pending *now, struct meanwhile *m)
+fetch(const struct packed *p, const struct block_of *b, int word, int words, int steps,
+      struct meanwhile *m)
+{
+    const int last = word + words >= p->words;
+    const uint32_t *next = last ? panel_at(p, b->next)
+                                : panel_at(p, b->panel) + (size_t)(word + words) * PANEL;
+    m->fetch = (const char *)next;
+    m->fetch_end = m->fetch + (size_t)words * PANEL * 4;
+    m->fetch_lines = (words * 2 + steps - 1) / steps;
+}
+
+/* The tile of d's unit that begins at row `from` of the block is finished beside what follows. */
+static void
+leave(struct place *w, const struct pending *unit, int from, int rows)
+{
+    kernel_finish(&w->m);
+    w->before = *unit;
+    w->before.d.row += from;
+    for (int i = 0; i < 2; i++)
+        w->before.d.c[i] += (ptrdiff_t)from * PANEL;
+    w->m.finish = finish_rows;
+    w->m.arg = &w->before;
+    w->m.done = 0;
+    w->m.rows = rows;
+}
+
+/* Sums of one panel for all rows of a block, depth by depth; unit: what they complete. */
+static void
+panel_block(const struct packed *p, const struct block_of *b, const struct pending *unit,
+            struct place *w)
 {
     const struct kernel *k = p->k;
-    const uint32_t *at = p->panels + (size_t)panel * (size_t)p->words * PANEL;
-    const int tiles = (rows + k->rows - 1) / k->rows;
+    const int tiles = (b->rows + k->rows - 1) / k->rows;
     const int parts = (p->words + k->depth - 1) / k->depth;
     const int most = (p->words / k->step + parts - 1) / parts * k->step;
     for (int word = 0; word < p->words; word += most) {
         const int words = p->words - word < most ? p->words - word : most;
-        const int last = finish && word + words == p->words;
+        fetch(p, b, word, words, tiles * (words / k->step), &w->m);
         for (int i = 0; i < tiles; i++) {
-            const int from = tile_start(i, tiles, rows, k->rows),
-                      to = tile_start(i + 1, tiles, rows, k->rows);
-            const char *x = (const char *)p->x + (ptrdiff_t)(row + from) * p->ldx +
+            const int from = tile_start(i, tiles, b->rows, k->rows),
+                      to = tile_start(i + 1, tiles, b->rows, k->rows);
+            const char *x = (const char *)p->x + (ptrdiff_t)(b->row + from) * p->ldx +
                             (ptrdiff_t)word * 4;
-            k->mul(strip + (ptrdiff_t)from * PANEL, PANEL, to - from, x, p->ldx,
-                   at + (size_t)word * PANEL, words, word > 0, m);
-            if (!last)
-                continue;
-            kernel_finish(m);
-            *now = *finish;
-            now->d.row = row + from;
-            for (int c = 0; c < 2; c++)
-                now->d.c[c] += (ptrdiff_t)from * PANEL;
-            *m = (struct meanwhile){ finish_rows, now, 0, to - from };
+            k->mul(b->strip + (ptrdiff_t)from * PANEL, PANEL, to - from, x, p->ldx,
+                   panel_at(p, b->panel) + (size_t)word * PANEL, words, word > 0, &w->m);
+            if (unit && word + words == p->words)
+                leave(w, unit, from, to - from);
         }
     }
 }
 
 static void
-task(const struct packed *p, int unit, int row, const struct place *at, struct pending *now,
-     struct meanwhile *m)
+task(const struct packed *p, int unit, int row, struct place *w)
 {
     const int rows = p->rows - row < BLOCK_ROWS ? p->rows - row : BLOCK_ROWS;
-    const int first = packed_first(p, unit);
-    const struct pending whole = { p, { { at->strip[0], at->strip[1] }, row, unit } };
+    const int first = packed_first(p, unit),
+              after = packed_first(p, unit + 1 < p->units ? unit + 1 : 0);
+    const struct pending whole = { p, { { w->strip[0], w->strip[1] }, row, unit } };
+    struct block_of b = { row, rows, first, after, w->strip[0] };
     /* the strips are free once the unit before is finished */
-    kernel_finish(m);
-    if (!p->apart) {
-        panel_block(p, first, row, rows, at->strip[0], &whole, now, m);
-        return;
+    kernel_finish(&w->m);
+    if (p->apart) {
+        b.next = first + p->apart;
+        panel_block(p, &b, NULL, w);
+        b = (struct block_of){ row, rows, first + p->apart, after, w->strip[1] };
     }
-    panel_block(p, first, row, rows, at->strip[0], NULL, now, m);
-    panel_block(p, first + p->apart, row, rows, at->strip[1], &whole, now, m);
+    panel_block(p, &b, &whole, w);
+}
+
+/*
+ * Tasks that a thread takes at a time: neighbours, so that the panel it fetches ahead is its
+ * own next one, but enough handfuls that threads end together.
+ */
+static int
+handful(const struct ctx *c, int tasks)
+{
+    const int n = tasks / (c->threads * 6);
+    return c->threads == 1 ? tasks : n > 1 ? n : 1;
 }
 
 void
 packed_run(struct ctx *c, const struct packed *p)
 {
     const int blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS, tasks = blocks * p->units;
-    const size_t strip = strip_floats(p);
+    const size_t strip = (size_t)block_rows(p) * PANEL;
     const struct shares s = cpu_shares(c, strip * (p->apart ? 2 : 1));
     const int threads = tasks < c->threads ? tasks : c->threads;
+    const int each = handful(c, tasks) > 0 ? handful(c, tasks) : 1;
 #pragma omp parallel num_threads(threads > 0 ? threads : 1)
     {
-        const struct place at = { { cpu_share(s), cpu_share(s) + strip } };
-        struct pending now;
-        struct meanwhile m = { .rows = 0 };
+        struct place w = { { cpu_share(s), cpu_share(s) + (p->apart ? strip : 0) },
+                           .m = { .rows = 0 } };
         p->k->begin();
-#pragma omp for schedule(dynamic, 1) nowait
+#pragma omp for schedule(dynamic, each) nowait
         for (int i = 0; i < tasks; i++)
-            task(p, i % p->units, i / p->units * BLOCK_ROWS, &at, &now, &m);
-        kernel_finish(&m);
+            task(p, i % p->units, i / p->units * BLOCK_ROWS, &w);
+        kernel_finish(&w.m);
         p->k->end();
     }
 }

@@ -1,3 +1,4 @@
+#include "common/ops/backward.h"
 #include "common/ops/packed.h"
 
 struct rotate { struct mat table; const int *position; const float *b; int size, rotated; };
@@ -65,6 +66,10 @@ void
 cpu_rope_bwd(struct ctx *c, struct mat dqkv, struct rope rope, int heads,
              const struct seqs *s)
 {
+    if (dqkv.type == BF16) {
+        backward_rope(c, dqkv, rope, heads, s);
+        return;
+    }
     const struct rotate r = rotate_of(dqkv, rope, heads, s);
     CPU_ROWS
     for (int t = 0; t < dqkv.rows; t++)
