@@ -95,42 +95,79 @@ products(const struct kernel *k, float *c, ptrdiff_t ldc, int rows, const char *
                    a + r * lda, lda, panels + (size_t)i * stride, words, add, NULL);
 }
 
-/* 16 scores from column i on, those outside [from, to) at -infinity's place. */
-VECTOR __mmask16
-seen_lanes(int i, int from, int to)
+VECTOR void
+hide_lanes(float *s, __mmask16 m)
 {
-    return (__mmask16)(first_lanes(to - i) & ~first_lanes(from - i));
+    /* whole vectors: a load after a masked store waits for the cache */
+    _mm512_storeu_ps(s, _mm512_mask_mov_ps(_mm512_loadu_ps(s), m, splat(-1e30f)));
+}
+
+/* Scores beside those that are seen, in the pairs of vectors at both ends, become minus much. */
+VECTOR void
+hide(float *s, struct seen see)
+{
+    const int first = see.from / PANEL * PANEL, end = round_up(see.to, PANEL);
+    for (int i = first; i < see.from; i += LANE)
+        hide_lanes(s + i, first_lanes(see.from - i));
+    for (int i = end - LANE; i + LANE > see.to; i -= LANE)
+        hide_lanes(s + i, (__mmask16)~first_lanes(see.to - i));
+}
+
+VECTOR float
+row_max(const float *s, int n, float m)
+{
+    __m512 a = splat(m), b = a;
+    for (int i = 0; i < n; i += 2 * LANE) {
+        a = _mm512_max_ps(a, _mm512_loadu_ps(s + i));
+        b = _mm512_max_ps(b, _mm512_loadu_ps(s + i + LANE));
+    }
+    return _mm512_reduce_max_ps(_mm512_max_ps(a, b));
+}
+
+/* s = 2^(e s + shift), in p as bf16 unless p is NULL; their sums by lane onto l. */
+VECTOR void
+row_exp(float *s, uint16_t *p, int n, __m512 e, __m512 shift, float *l)
+{
+    __m512 a = _mm512_loadu_ps(l), b = _mm512_setzero_ps();
+    for (int i = 0; i < n; i += 2 * LANE) {
+        const __m512 x = vector_exp2(_mm512_fmadd_ps(_mm512_loadu_ps(s + i), e, shift)),
+                     y = vector_exp2(_mm512_fmadd_ps(_mm512_loadu_ps(s + i + LANE), e, shift));
+        a = _mm512_add_ps(a, x);
+        b = _mm512_add_ps(b, y);
+        if (p) {
+            _mm512_storeu_si512(p + i, pair_to_bf16(x, y));
+        } else {
+            _mm512_storeu_ps(s + i, x);
+            _mm512_storeu_ps(s + i + LANE, y);
+        }
+    }
+    _mm512_storeu_ps(l, _mm512_add_ps(a, b));
 }
 
 /*
- * One row of scores [0, n) of which [from, to) are seen: to probabilities of the running
- * maximum.  Returns by how much what was summed before shrinks.
+ * One row of scores [0, n) of which some are seen: to probabilities of the running maximum.
+ * Returns by how much what was summed before shrinks.
  */
 static float
 soften(const struct job *j, float *s, uint16_t *p, int n, struct seen see, float *m, float *l)
 {
-    const int first = see.from / LANE * LANE, end = round_up(see.to, LANE);
-    __m512 most = splat(*m);
-    for (int i = first; i < end; i += LANE)
-        most = _mm512_mask_max_ps(most, seen_lanes(i, see.from, see.to), _mm512_loadu_ps(s + i),
-                                  most);
-    const float top = _mm512_reduce_max_ps(most);
+    const int first = see.from / PANEL * PANEL, end = round_up(see.to, PANEL);
+    const size_t size = p ? sizeof *p : sizeof *s;
+    char *out = p ? (char *)p : (char *)s;
+    hide(s, see);
+    const float top = row_max(s + first, end - first, *m), before = *m;
     const __m512 e = splat(j->exponent), shift = splat(-top * j->exponent);
-    const float shrink = *m == top ? 1 : _mm512_cvtss_f32(vector_exp2(splat((*m - top) * j->exponent)));
-    __m512 sum = _mm512_mul_ps(_mm512_loadu_ps(l), splat(shrink));
-    for (int i = 0; i < n; i += LANE) {
-        __m512 x = _mm512_setzero_ps();
-        if (i >= first && i < end) {
-            x = vector_exp2(_mm512_fmadd_ps(_mm512_loadu_ps(s + i), e, shift));
-            x = _mm512_maskz_mov_ps(seen_lanes(i, see.from, see.to), x);
-            sum = _mm512_add_ps(sum, x);
-        }
-        if (p && !(j->h.drop.p > 0))
-            _mm256_storeu_si256((__m256i *)(void *)(p + i), to_bf16(x));
-        else
-            _mm512_storeu_ps(s + i, x);
+    float shrink = 1;
+    if (top > before) {
+        shrink = _mm512_cvtss_f32(vector_exp2(splat((before - top) * j->exponent)));
+        _mm512_storeu_ps(l, _mm512_mul_ps(_mm512_loadu_ps(l), splat(shrink)));
     }
-    _mm512_storeu_ps(l, sum);
+    if (p)
+        row_exp(s + first, p + first, end - first, e, shift, l);
+    else
+        row_exp(s + first, NULL, end - first, e, shift, l);
+    memset(out, 0, (size_t)first * size);
+    memset(out + (size_t)end * size, 0, (size_t)(n - end) * size);
     *m = top;
     return shrink;
 }
@@ -140,6 +177,32 @@ shrink_row(float *o, int n, float by)
 {
     for (int i = 0; i < n; i += LANE)
         _mm512_storeu_ps(o + i, _mm512_mul_ps(_mm512_loadu_ps(o + i), splat(by)));
+}
+
+/* Row i of the tile of scores: query `row` of the sequence, `own` of the group. */
+static void
+attend_row(const struct job *j, const struct task *t, struct place *w, int row, int own, int i,
+           int k, int n)
+{
+    const int K = j->h.size, padded = round_up(n, PANEL), bf16 = j->k->type == BF16;
+    const int dropped = j->h.drop.p > 0;
+    float *s = w->s + (size_t)i * KEYS;
+    uint16_t *p = bf16 ? w->p + (size_t)i * KEYS : NULL;
+    const struct seen see = seen_by(&j->h, row, k, n);
+    if (see.from == see.to) {
+        memset(p ? (void *)p : (void *)s, 0, (size_t)padded * (p ? sizeof *p : sizeof *s));
+        return;
+    }
+    const float by = soften(j, s, dropped ? NULL : p, padded, see, w->m + own,
+                            w->l + (size_t)own * LANE);
+    if (by != 1)
+        shrink_row(w->o + (size_t)own * (size_t)K, K, by);
+    if (dropped) {
+        const struct block b = { .first = t->first };
+        drop_keys(s, &j->h, b, t->first + row, t->head, t->first + k, padded);
+        if (p)
+            panel_convert(p, BF16, s, F32, (size_t)padded);
+    }
 }
 
 /* ROWS queries from `row` (in the sequence, `own` in the group) meet keys [k, k + n). */
@@ -155,25 +218,8 @@ attend_tile(const struct job *j, const struct task *t, struct place *w, int row,
              j->q.ld * (ptrdiff_t)dtype_size(j->q.type),
              w->keys + (size_t)(from / PANEL) * (size_t)w->key_words * PANEL,
              (size_t)w->key_words * PANEL, padded / PANEL, w->key_words, 0);
-    for (int i = 0; i < rows; i++) {
-        float *s = w->s + (size_t)i * KEYS, *o = w->o + (size_t)(own + i) * (size_t)K;
-        uint16_t *p = bf16 ? w->p + (size_t)i * KEYS : NULL;
-        const struct seen see = seen_by(&j->h, row + i, k, n);
-        if (see.from == see.to) {
-            memset(bf16 ? (void *)p : (void *)s, 0, (size_t)padded * (bf16 ? 2 : 4));
-            continue;
-        }
-        const float by =
-            soften(j, s, p, padded, see, w->m + own + i, w->l + (size_t)(own + i) * LANE);
-        if (by != 1)
-            shrink_row(o, K, by);
-        if (j->h.drop.p > 0) {
-            const struct block b = { .first = t->first };
-            drop_keys(s, &j->h, b, t->first + row + i, t->head, t->first + k, padded);
-            if (p)
-                panel_convert(p, BF16, s, F32, (size_t)padded);
-        }
-    }
+    for (int i = 0; i < rows; i++)
+        attend_row(j, t, w, row + i, own + i, i, k, n);
     products(kn, w->o + (size_t)own * (size_t)K, K, rows, bf16 ? (char *)w->p : (char *)w->s,
              KEYS * (bf16 ? 2 : 4), w->values + value_word, (size_t)w->words * PANEL,
              K / PANEL, kernel_words(kn, padded), 1);
