@@ -1,27 +1,39 @@
 # encoder.bats - every encoder case through the pipe: hidden states, pooled vectors, logits and
-# probabilities within three times the error of transformers' own float32 run.
+# probabilities within three times the error of transformers' own float32 run, and in bf16 within
+# twice that of its bf16 run; by every instruction set that this machine has.
 load helper
 
-# run_case CASE EMIT...: as the tools are used, compared by tests/golden/encoder/compare.py
+# run_case CASE EMIT...: f32 by each instruction set, then bf16 by those that have it
 run_case() {
-    local case=$1 e why
-    shift
+    local set type
+    for set in $(sets); do
+        for type in f32 bf16; do
+            [ $type = f32 ] || [ "$set" = bf16 ] || [ "$set" = amx ] || continue
+            MBERT_CPU=$set run_type $type "$@" || { echo "MBERT_CPU=$set --dtype $type"; return 1; }
+        done
+    done
+}
+
+# run_type DTYPE CASE EMIT...: as the tools are used, compared by tests/golden/encoder/compare.py
+run_type() {
+    local type=$1 case=$2 e why
+    shift 2
     need_numpy
     why=$("$ROOT/tests/models.sh" "$case") || skip "$why"
     local dir=$why
     cd "$TMP"
     tens wrap --kind batch -o b "$dir/inputs.safetensors"
     for e in "$@"; do
-        mbert-fwd -m "$dir" --emit "$e" b | tens cat --safetensors > "$e.safetensors"
-        "$PYTHON" "$GOLDEN/encoder/compare.py" "$dir" "$e.safetensors" || { echo "$case $e"; return 1; }
+        mbert-fwd --dtype "$type" -m "$dir" --emit "$e" b | tens cat --safetensors > "$e.safetensors"
+        "$PYTHON" "$GOLDEN/encoder/compare.py" --dtype "$type" "$dir" "$e.safetensors" || { echo "$case $e"; return 1; }
     done
     grep -q '"logits"' "$dir/expected.safetensors" || return 0
     case " $* " in *" pooled "*)
-        mbert-fwd -m "$dir" b | clf-head -m "$dir" --stream --logits | tens cat --safetensors > s.safetensors
+        mbert-fwd --dtype "$type" -m "$dir" b | clf-head -m "$dir" --stream --logits | tens cat --safetensors > s.safetensors
         if grep -q '"probs"' "$dir/expected.safetensors"; then
-            "$PYTHON" "$GOLDEN/encoder/compare.py" "$dir" s.safetensors --rename scores=probs
+            "$PYTHON" "$GOLDEN/encoder/compare.py" --dtype "$type" "$dir" s.safetensors --rename scores=probs
         else
-            "$PYTHON" "$GOLDEN/encoder/compare.py" "$dir" s.safetensors
+            "$PYTHON" "$GOLDEN/encoder/compare.py" --dtype "$type" "$dir" s.safetensors
         fi ;;
     esac
 }
@@ -49,7 +61,7 @@ run_case() {
     mkdir m
     cp "$dir/config.json" "$dir/model.safetensors" m
     cp "$SHARED/models/modernbert-base/tokenizer.json" m
-    bpe-tok -m m "$SHARED/golden/encoder/pipeline/prompts.jsonl" | pack-batch | mbert-fwd -m m | clf-head -m m > s
+    bpe-tok -m m "$SHARED/golden/encoder/pipeline/prompts.jsonl" | pack-batch | mbert-fwd --dtype f32 -m m | clf-head -m m > s
     python3 - "$SHARED/golden/encoder/pipeline/pipeline.json" s <<'END'
 import json, sys
 want = json.load(open(sys.argv[1]))["dtype_float32"]["top_k=None"]

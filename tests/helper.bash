@@ -27,6 +27,14 @@ need_numpy() {
     done
     skip "python3 with numpy is not installed"
 }
+# sets: the instruction sets of MBERT_CPU that this machine has, for the encoder
+sets() {
+    local s
+    for s in generic avx512 bf16 amx; do
+        MBERT_CPU=$s mbert-fwd -m "$GOLDEN/encoder/v5-mean" --print-config >/dev/null 2>&1 && echo $s
+    done
+    return 0
+}
 # need_terminal: skip unless script(1) can open a pseudo-terminal
 need_terminal() {
     need_command script

@@ -8,7 +8,7 @@ batch() { tens wrap --kind batch "$1/inputs.safetensors"; }
 
 @test "kinds and tensors of --emit" {
     pack-batch --tokens 700 test.st.zst > b
-    mbert-fwd -m guard b | tens ls > l
+    mbert-fwd --dtype f32 -m guard b | tens ls > l
     grep -q 'pooled F32\[[0-9]*,96\]' l
     grep -q '^head	pooled	.*dtype=F32.*model=[0-9a-f]\{16\}' l
     mbert-fwd -m guard --emit hidden b | tens ls | grep -q 'final_hidden F32\[[0-9]*,96\]'
@@ -56,9 +56,9 @@ batch() { tens wrap --kind batch "$1/inputs.safetensors"; }
 @test "pooling and normalize, against the reference" {
     need_numpy
     batch "$G/embed-noprefix" > b
-    mbert-fwd -m "$G/embed-noprefix" --pooling cls b | tens cat --safetensors > c.safetensors
-    mbert-fwd -m "$G/embed-noprefix" --pooling mean b | tens cat --safetensors > m.safetensors
-    mbert-fwd -m "$G/embed-noprefix" --pooling mean --normalize b | tens cat --safetensors > n.safetensors
+    mbert-fwd -m "$G/embed-noprefix" --dtype f32 --pooling cls b | tens cat --safetensors > c.safetensors
+    mbert-fwd -m "$G/embed-noprefix" --dtype f32 --pooling mean b | tens cat --safetensors > m.safetensors
+    mbert-fwd -m "$G/embed-noprefix" --dtype f32 --pooling mean --normalize b | tens cat --safetensors > n.safetensors
     "$PYTHON" "$G/compare.py" "$G/embed-noprefix" c.safetensors --rename pooled=cls_vec
     "$PYTHON" "$G/compare.py" "$G/embed-noprefix" m.safetensors --rename pooled=mean_vec
     "$PYTHON" "$G/compare.py" "$G/embed-noprefix" n.safetensors --rename pooled=mean_vec_l2
@@ -81,7 +81,20 @@ batch() { tens wrap --kind batch "$1/inputs.safetensors"; }
     [[ $output == *$'rope theta\t80000 global, 20000 local'* ]]
     [[ $output == *$'global layers\tg---g'* ]]
     [[ $output == *$'window\t8 keys to each side'* ]]
-    [[ $output == *"OpenBLAS"* ]]
+    [[ $output == *$'dtype\t'* ]]
+    local set
+    for set in $(sets); do
+        MBERT_CPU=$set run -0 mbert-fwd -m "$G/v5-mean" --print-config --dtype f32 --threads 2
+        case $set in
+        generic) [[ $output == *$'device\tcpu, 2 threads, OpenBLAS'* ]] ;;
+        *) [[ $output == *$'device\tcpu, 2 threads, '"$set f32"* ]] ;;
+        esac
+        [[ $output == *$'dtype\tF32'* ]]
+        case $set in bf16|amx)
+            MBERT_CPU=$set run -0 mbert-fwd -m "$G/v5-mean" --print-config
+            [[ $output == *", $set bf16"* && $output == *$'dtype\tBF16'* ]]
+        esac
+    done
     run -0 mbert-fwd -m guard --print-config --device auto
     [[ $output == *$'device\tcpu'* ]]
 }
@@ -106,7 +119,7 @@ model() { rm -rf m; cp -R guard m; sed -i "$1" m/config.json; }
     refuse "hidden_activation" -m m test.st.zst
     model 's/"hidden_size": *96/"hidden_size": 97/'
     refuse "config.json" -m m test.st.zst
-    model 's/"intermediate_size": *144/"intermediate_size": 145/'
+    model 's/"intermediate_size": *160/"intermediate_size": 161/'
     refuse "mlp.W" -m m test.st.zst
     model 's/"num_hidden_layers": *4/"num_hidden_layers": 5/; s/"full_attention",$/"full_attention", "full_attention",/'
     refuse "" -m m test.st.zst
@@ -221,7 +234,13 @@ print(*[k for k in json.loads(b[8:8 + int.from_bytes(b[:8], "little")]) if "_" !
     usage "--normalize needs --emit pooled" -m guard --emit hidden --normalize test.st.zst
     usage "--pooling needs --emit" -m guard --emit hidden --pooling cls test.st.zst
     usage "--device cuda: this build has no such device" -m guard --device cuda test.st.zst
-    usage "--dtype bf16: the cpu computes in f32" -m guard --dtype bf16 test.st.zst
+    MBERT_CPU=generic usage "--dtype bf16: 'generic', what this processor multiplies with, has no such products" -m guard --dtype bf16 test.st.zst
+    MBERT_CPU=generic usage "--dtype int8: 'generic'" -m guard --dtype int8 test.st.zst
+    MBERT_CPU=vax usage "MBERT_CPU=vax: not one of generic, avx2, avx512, bf16, amx" -m guard test.st.zst
+    cp -R guard m
+    sed -i 's/"num_attention_heads": 3/"num_attention_heads": 4/' m/config.json
+    usage "must be multiples of 32" -m m --dtype bf16 test.st.zst
+    mbert-fwd -m m test.st.zst | tens ls | grep -q 'dtype=F32'
 }
 
 @test "full disk, closed reader, dead writer, empty input" {

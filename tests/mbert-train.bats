@@ -149,7 +149,7 @@ refuse() {
     refuse 2 "no data: use --train FILE" -m mini -o out
     refuse 2 "unexpected operand 'x'" -m mini -o out --train few.st.zst x
     refuse 2 "this build has no such device" -m mini --init random -o out --train few.st.zst --device cuda
-    refuse 2 "the cpu computes in f32" -m mini --init random -o out --train few.st.zst --dtype bf16
+    MBERT_CPU=generic refuse 2 "has no such products" -m mini --init random -o out --train few.st.zst --dtype bf16
     refuse 2 "'guard' is already there: choose another -o, or use --force" -m mini --init random -o guard --train few.st.zst
     refuse 2 "'shards' is not a model directory" -m mini --init random -o shards --force --train few.st.zst
     refuse 3 "no row has a label: nothing to learn from" -m mini --init random -o out --train prompts.st.zst
@@ -225,6 +225,31 @@ until_true() {
     cmp b/model.safetensors c/model.safetensors
     run -1 cmp a/model.safetensors b/model.safetensors
     grep -q '"mlp_dropout": 0.1' b/config.json
+}
+
+@test "bf16: the losses of f32 but for rounding, by every instruction set, for any number of threads" {
+    need_command python3
+    sets=$(sets)
+    [[ $sets == *bf16* ]] || skip "this processor does not multiply bf16"
+    train -o f --dtype f32 --log-every 1
+    for s in $sets; do
+        [ "$s" != generic ] && [ "$s" != avx512 ] || continue
+        MBERT_CPU=$s train -o $s-1 --dtype bf16 --log-every 1 --threads 1
+        MBERT_CPU=$s train -o $s-2 --dtype bf16 --threads 2
+        cmp $s-1/model.safetensors $s-2/model.safetensors
+        run -1 cmp f/model.safetensors $s-1/model.safetensors
+        python3 - f $s-1 <<'END'
+import json, sys
+a, b = ([json.loads(l) for l in open(d + "/log.jsonl")] for d in sys.argv[1:])
+for x, y in zip(a, b, strict=True):
+    assert abs(x["loss"] - y["loss"]) <= 5e-3 * x["loss"], (x, y)
+    assert abs(x["grad_norm"] - y["grad_norm"]) <= 5e-2 * x["grad_norm"], (x, y)
+END
+    done
+    train -o auto
+    train -o best --dtype bf16
+    cmp auto/model.safetensors best/model.safetensors
+    run -2 --separate-stderr train -o out --dtype int8
 }
 
 @test "a full disk under OUT is status 4, nothing half written" {

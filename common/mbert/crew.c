@@ -1,5 +1,4 @@
 #include "common/mbert/crew.h"
-#include <omp.h>
 #include <string.h>
 #include "common/base/mem.h"
 
@@ -16,9 +15,10 @@ struct crew {
 };
 
 struct crew *
-crew_open(struct model *m, int threads)
+crew_open(struct model *m)
 {
     struct crew *w = mem_zalloc(1, sizeof *w);
+    const int threads = m->be->threads(m->c);
     w->m = m;
     w->threads = threads;
     w->team.m = *m;
@@ -141,6 +141,23 @@ prepare(struct crew *w, const struct crew_job *j)
     model_positions(w->m, longest);
 }
 
+/* The small chunks, each by the thread that is free. */
+static void
+alone(const struct crew *w, const struct crew_job *j, const struct chunk *k, int n, float *out)
+{
+    int next = 0;
+#pragma omp parallel num_threads(w->threads)
+    {
+        int own;
+#pragma omp atomic capture
+        own = next++;
+#pragma omp for schedule(dynamic, 1)
+        for (int i = 0; i < n; i++)
+            if (rows_of(j, k[i]) <= ALONE_ROWS)
+                run_chunk(w, &w->alone[own], j, k[i], out);
+    }
+}
+
 void
 crew_run(struct crew *w, const struct crew_job *j, float *out)
 {
@@ -152,10 +169,8 @@ crew_run(struct crew *w, const struct crew_job *j, float *out)
     }
     const int n = cut(w, j, &small), apart = w->alone && small >= w->threads;
     const struct chunk *k = (const struct chunk *)(const void *)w->chunks.p;
-#pragma omp parallel for num_threads(w->threads) schedule(dynamic, 1) if (apart)
-    for (int i = 0; i < n; i++)
-        if (apart && rows_of(j, k[i]) <= ALONE_ROWS)
-            run_chunk(w, &w->alone[omp_get_thread_num()], j, k[i], out);
+    if (apart)
+        alone(w, j, k, n, out);
     for (int i = 0; i < n; i++)
         if (!apart || rows_of(j, k[i]) > ALONE_ROWS)
             run_chunk(w, &w->team, j, k[i], out);

@@ -21,8 +21,8 @@ struct crew_job {
     void *arg;
 };
 struct crew;
-/* For m, loaded without MODEL_TRAIN, with threads as its context has. */
-struct crew *crew_open(struct model *m, int threads);
+/* For m, loaded without MODEL_TRAIN, with as many threads as its context has. */
+struct crew *crew_open(struct model *m);
 void crew_close(struct crew *w);
 /* The output has a row for every token, not for every sequence. */
 int crew_by_token(const struct crew *w, const struct crew_job *j);

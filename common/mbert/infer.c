@@ -2,7 +2,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +45,14 @@ backend(const struct infer_options *o)
     return be;
 }
 
+/* What the products were computed in: results of two precisions do not mix in a stream. */
+static const char *
+precision_of(const struct infer *f)
+{
+    static const char *const names[] = { "", "F32", "BF16", "INT8" };
+    return names[f->m.be->precision(f->m.c)];
+}
+
 struct infer *
 infer_open(const struct infer_options *o)
 {
@@ -55,7 +62,7 @@ infer_open(const struct infer_options *o)
     const struct ops *be = backend(o);
     model_load(&f->m, be, model_ctx(be, o->threads, (enum precision)o->dtype, o->dir), o->dir,
                o->emit == EMIT_LOGITS ? 0 : MODEL_BODY, 0, 0);
-    f->crew = crew_open(&f->m, o->threads ? o->threads : omp_get_max_threads());
+    f->crew = crew_open(&f->m);
     if (o->emit == EMIT_LOGITS && f->m.head == HEAD_NONE)
         die_data("'%s': no head that makes logits ('architectures' in config.json); "
                  "use --emit pooled", o->dir);
@@ -203,7 +210,7 @@ infer_run(struct infer *f, struct stream_in *in, struct stream_out *out)
     struct image *head = stream_header(out);
     feed_check(in, c, f->o.dir);
     image_metaf(head, "model", "%016" PRIx64, f->m.fingerprint);
-    image_meta(head, "dtype", dtype_name(F32));
+    image_meta(head, "dtype", precision_of(f));
     if (!record_meta(stream_head(in), "labels") && c->label)
         stream_labels_set(head, c->label, c->labels);
     f->feed = (struct feed){ .in = in, .budget = budget_of(f, in), .vocab = c->vocab,
@@ -242,7 +249,7 @@ infer_print(const struct infer *f)
     printf("emit\t%s\npooling\t%s\nnormalize\t%s\nattention\t%s\n", emits[f->o.emit],
            poolings[f->o.pooling], f->o.normalize ? "yes" : "no",
            f->o.attention_global ? "global (windows ignored)" : "config");
-    printf("device\t%s\ndtype\tF32\n", f->m.be->about(f->m.c));
+    printf("device\t%s\ndtype\t%s\n", f->m.be->about(f->m.c), precision_of(f));
 }
 
 void

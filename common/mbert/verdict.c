@@ -204,7 +204,7 @@ verdict_run(const struct verdict_options *o, struct stream_in *in, const char *p
     const struct record *r;
     v->o = o;
     v->in = in;
-    model_load(&v->m, be, be->open(o->threads, OP_F32), o->dir, MODEL_HEAD, 0, 0);
+    model_load(&v->m, be, model_ctx(be, o->threads, OP_F32, o->dir), o->dir, MODEL_HEAD, 0, 0);
     check_model(v);
     choose_names(v);
     choose_problem(v);

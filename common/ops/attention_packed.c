@@ -124,24 +124,34 @@ row_max(const float *s, int n, float m)
     return _mm512_reduce_max_ps(_mm512_max_ps(a, b));
 }
 
-/* s = 2^(e s + shift), in p as bf16 unless p is NULL; their sums by lane onto l. */
-VECTOR void
-row_exp(float *s, uint16_t *p, int n, __m512 e, __m512 shift, float *l)
+/* p = 2^(e (s - top)) in bf16; their sums by lane onto l. */
+static void
+row_exp_bf16(const float *s, uint16_t *p, int n, float exponent, float top, float *l)
 {
+    const __m512 e = splat(exponent), shift = splat(-top * exponent);
     __m512 a = _mm512_loadu_ps(l), b = _mm512_setzero_ps();
     for (int i = 0; i < n; i += 2 * LANE) {
         const __m512 x = vector_exp2(_mm512_fmadd_ps(_mm512_loadu_ps(s + i), e, shift)),
                      y = vector_exp2(_mm512_fmadd_ps(_mm512_loadu_ps(s + i + LANE), e, shift));
         a = _mm512_add_ps(a, x);
         b = _mm512_add_ps(b, y);
-        if (p) {
-            _mm512_storeu_si512(p + i, pair_to_bf16(x, y));
-        } else {
-            _mm512_storeu_ps(s + i, x);
-            _mm512_storeu_ps(s + i + LANE, y);
-        }
+        _mm512_storeu_si512(p + i, pair_to_bf16(x, y));
     }
     _mm512_storeu_ps(l, _mm512_add_ps(a, b));
+}
+
+/* s = 2^(e (s - top)) as exactly as f32 goes: the difference first. */
+static void
+row_exp_f32(float *s, int n, float exponent, float top, float *l)
+{
+    __m512 a = _mm512_loadu_ps(l);
+    for (int i = 0; i < n; i += LANE) {
+        const __m512 d = _mm512_sub_ps(_mm512_loadu_ps(s + i), splat(top));
+        const __m512 x = vector_exp2_fine(_mm512_mul_ps(d, splat(exponent)));
+        a = _mm512_add_ps(a, x);
+        _mm512_storeu_ps(s + i, x);
+    }
+    _mm512_storeu_ps(l, a);
 }
 
 /*
@@ -156,16 +166,15 @@ soften(const struct job *j, float *s, uint16_t *p, int n, struct seen see, float
     char *out = p ? (char *)p : (char *)s;
     hide(s, see);
     const float top = row_max(s + first, end - first, *m), before = *m;
-    const __m512 e = splat(j->exponent), shift = splat(-top * j->exponent);
     float shrink = 1;
     if (top > before) {
-        shrink = _mm512_cvtss_f32(vector_exp2(splat((before - top) * j->exponent)));
+        shrink = _mm512_cvtss_f32(vector_exp2_fine(splat((before - top) * j->exponent)));
         _mm512_storeu_ps(l, _mm512_mul_ps(_mm512_loadu_ps(l), splat(shrink)));
     }
     if (p)
-        row_exp(s + first, p + first, end - first, e, shift, l);
+        row_exp_bf16(s + first, p + first, end - first, j->exponent, top, l);
     else
-        row_exp(s + first, NULL, end - first, e, shift, l);
+        row_exp_f32(s + first, end - first, j->exponent, top, l);
     memset(out, 0, (size_t)first * size);
     memset(out + (size_t)end * size, 0, (size_t)(n - end) * size);
     *m = top;

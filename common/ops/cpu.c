@@ -46,6 +46,12 @@ cpu_type(struct ctx *c)
     return c->bf16 ? BF16 : F32;
 }
 
+int
+cpu_threads(struct ctx *c)
+{
+    return c->threads;
+}
+
 const char *
 cpu_about(struct ctx *c)
 {

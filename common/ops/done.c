@@ -63,10 +63,11 @@ activate_other(__m512 u, enum act act)
     return _mm512_loadu_ps(x);
 }
 
+/* vector_phi is for bf16: what stays f32 shall be as near as the other backends are. */
 VECTOR __m512
-activate(__m512 u, enum act act)
+activate(__m512 u, enum act act, const int bf16)
 {
-    if (act == OP_GELU)
+    if (bf16 && act == OP_GELU)
         return _mm512_mul_ps(u, vector_phi(u));
     return act == OP_NONE ? u : activate_other(u, act);
 }
@@ -125,7 +126,7 @@ linear_edge(const struct done_linear *f, const struct done *d, int from, int to)
             if (f->u.p)
                 store_as(place(f->u, row, 0, f->u.type == BF16), f->u.type, at, m[h], u);
             store_as(place(f->y, row, 0, f->y.type == BF16), f->y.type, at, m[h],
-                     activate(u, f->act));
+                     activate(u, f->act, f->y.type == BF16));
         }
     }
 }
@@ -145,7 +146,7 @@ done_linear(const void *arg, const struct done *d, int from, int to)
         if (f->u.p)
             store_two(place(f->u, row, column, f->u.type == BF16), f->u.type == BF16, u);
         store_two(place(f->y, row, column, bf16), bf16,
-                  (struct two){ activate(u.lo, f->act), activate(u.hi, f->act) });
+                  (struct two){ activate(u.lo, f->act, bf16), activate(u.hi, f->act, bf16) });
     }
 }
 
@@ -196,8 +197,8 @@ glu_rows(const struct done_glu *f, const struct done *d, int from, int to, const
         }
         const enum act act = gelu ? OP_GELU : f->act;
         ahead(place(f->g, row + AHEAD, column, bf16), bf16 ? 1 : 2);
-        struct two g = { _mm512_mul_ps(activate(a.lo, act), b.lo),
-                         _mm512_mul_ps(activate(a.hi, act), b.hi) };
+        struct two g = { _mm512_mul_ps(activate(a.lo, act, bf16), b.lo),
+                         _mm512_mul_ps(activate(a.hi, act, bf16), b.hi) };
         if (f->drop.p > 0)
             g = dropped(g, f->drop, (uint64_t)row * (uint64_t)F + (uint64_t)column);
         store_two(place(f->g, row, column, bf16), bf16, g);

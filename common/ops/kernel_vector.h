@@ -5,6 +5,7 @@
  * multiply-add: rows x PANEL sums in 2 x rows registers, a panel word in two, an element of
  * a broadcast.  VECTOR_ROWS x 2 + 2 + 1 registers are in use.
  */
+#if defined __AVX512F__
 #include <immintrin.h>
 #include "common/ops/kernel.h"
 
@@ -57,4 +58,5 @@ static inline void
 vector_nothing(void)
 {
 }
+#endif
 #endif

@@ -4,6 +4,7 @@
  * vector - AVX-512 mathematics that several files inline.  Included only by files built for
  * that instruction set.  Only what makes bf16 uses AVX512_BF16: ISA_AVX512 never asks for it.
  */
+#if defined __AVX512F__
 #include <immintrin.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -101,6 +102,21 @@ vector_exp2(__m512 x)
     y = _mm512_fmadd_ps(y, r, splat(1));
     return _mm512_scalef_ps(y, _mm512_sub_ps(x, r));
 }
+/* The same with a degree more: only rounding is left. */
+VECTOR __m512
+vector_exp2_fine(__m512 x)
+{
+    x = _mm512_max_ps(splat(-125), x);
+    const __m512 r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    __m512 y = splat(0.0001535336196f);
+    y = _mm512_fmadd_ps(y, r, splat(0.001339887385f));
+    y = _mm512_fmadd_ps(y, r, splat(0.009618436918f));
+    y = _mm512_fmadd_ps(y, r, splat(0.05550332367f));
+    y = _mm512_fmadd_ps(y, r, splat(0.2402264774f));
+    y = _mm512_fmadd_ps(y, r, splat(0.6931471825f));
+    y = _mm512_fmadd_ps(y, r, splat(1));
+    return _mm512_scalef_ps(y, _mm512_sub_ps(x, r));
+}
 
 /*
  * Phi(x), the normal distribution function: 1/2 + x P(x^2) up to 5.2, then 0 or 1.  P, in
@@ -127,4 +143,5 @@ vector_phi(__m512 x)
                     below = _mm512_cmp_ps_mask(x, splat(-edge), _CMP_LT_OQ);
     return _mm512_mask_mov_ps(_mm512_mask_mov_ps(y, above, splat(1)), below, splat(0));
 }
+#endif
 #endif

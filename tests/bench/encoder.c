@@ -75,7 +75,7 @@ open_model(struct bench *b, const char *dir, int dtype, int threads)
     const double begin = now();
     struct ctx *c = be->open(threads, (enum precision)dtype);
     model_load(&b->m, be, c, dir, 0, 0, 0);
-    b->crew = crew_open(&b->m, threads);
+    b->crew = crew_open(&b->m);
     if (b->m.head != HEAD_SEQUENCE)
         die_data("'%s': no head that classifies sequences", dir);
     const enum precision got = be->precision(c);

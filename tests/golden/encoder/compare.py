@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """compare.py - tensors that our tools wrote against an encoder case.
 
-    compare.py CASE MINE.safetensors [--rename OURS=THEIRS]... [--times 3]
+    compare.py CASE MINE.safetensors [--rename OURS=THEIRS]... [--times 3] [--dtype f32|bf16]
 
 CASE holds expected.safetensors and errors.json (README.md).  Every tensor of MINE that the case
 knows under that name is compared; from final_hidden and logits, what the case knows instead is
 computed: final_first, final_last (with cu_seqlens), final_rownorm, probs.  Fails when NMSE is not
-<= 3 times that of transformers' own float32 run, when a shape differs or a value is not finite.
+<= 3 times that of transformers' own float32 run, or with --dtype bf16 twice that of its bf16
+run under autocast, when a shape differs or a value is not finite.
 Prints one line a tensor; exit status 0, 1 = a tensor failed, 2 = nothing was compared.
 """
 import argparse
@@ -60,12 +61,14 @@ def main():
     p.add_argument("case")
     p.add_argument("mine")
     p.add_argument("--rename", action="append", default=[])
-    p.add_argument("--times", type=float, default=3)
+    p.add_argument("--times", type=float)
+    p.add_argument("--dtype", default="f32", choices=["f32", "bf16"])
     o = p.parse_args()
     want, meta = read(os.path.join(o.case, "expected.safetensors"))
     inputs, _ = read(os.path.join(o.case, "inputs.safetensors"))
     with open(os.path.join(o.case, "errors.json")) as f:
-        theirs = json.load(f)["hf_f32_eager"]
+        theirs = json.load(f)["hf_f32_eager" if o.dtype == "f32" else "hf_autocast_bf16_sdpa"]
+    o.times = o.times or (3 if o.dtype == "f32" else 2)
     mine, _ = read(o.mine)
     for pair in o.rename:
         ours, name = pair.split("=")
