@@ -32,6 +32,7 @@ struct place {
     float *s, *o;            /* [ROWS,KEYS], [GROUP,K] */
     uint16_t *p;             /* [ROWS,KEYS] bf16 */
     float *m, *l;            /* [GROUP], [GROUP,LANE] */
+    struct meanwhile idle;        /* the kernel's */
     int base, words, key_words; /* first key; words of a values panel, of a keys panel */
 };
 
@@ -86,13 +87,13 @@ lay_keys(const struct job *j, const struct task *t, struct place *w)
 
 /* c [rows, panels x PANEL] (+)= a x panels, each `stride` words after the other. */
 static void
-products(const struct kernel *k, float *c, ptrdiff_t ldc, int rows, const char *a,
+products(const struct kernel *k, struct meanwhile *m, float *c, ptrdiff_t ldc, int rows, const char *a,
          ptrdiff_t lda, const uint32_t *panels, size_t stride, int n, int words, int add)
 {
     for (int i = 0; i < n; i++)
         for (int r = 0; r < rows; r += k->rows)
             k->mul(c + r * ldc + i * PANEL, ldc, rows - r < k->rows ? rows - r : k->rows,
-                   a + r * lda, lda, panels + (size_t)i * stride, words, add, NULL);
+                   a + r * lda, lda, panels + (size_t)i * stride, words, add, m);
 }
 
 VECTOR void
@@ -223,13 +224,13 @@ attend_tile(const struct job *j, const struct task *t, struct place *w, int row,
     const int K = j->h.size, padded = round_up(n, PANEL), bf16 = kn->type == BF16;
     const int from = k - w->base;
     const size_t value_word = (size_t)(from / (bf16 ? 2 : 1)) * PANEL;
-    products(kn, w->s, KEYS, rows, at(j->q, t->first + row, t->head * K),
+    products(kn, &w->idle, w->s, KEYS, rows, at(j->q, t->first + row, t->head * K),
              j->q.ld * (ptrdiff_t)dtype_size(j->q.type),
              w->keys + (size_t)(from / PANEL) * (size_t)w->key_words * PANEL,
              (size_t)w->key_words * PANEL, padded / PANEL, w->key_words, 0);
     for (int i = 0; i < rows; i++)
         attend_row(j, t, w, row + i, own + i, i, k, n);
-    products(kn, w->o + (size_t)own * (size_t)K, K, rows, bf16 ? (char *)w->p : (char *)w->s,
+    products(kn, &w->idle, w->o + (size_t)own * (size_t)K, K, rows, bf16 ? (char *)w->p : (char *)w->s,
              KEYS * (bf16 ? 2 : 4), w->values + value_word, (size_t)w->words * PANEL,
              K / PANEL, kernel_words(kn, padded), 1);
 }

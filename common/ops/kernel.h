@@ -31,10 +31,12 @@ struct meanwhile {
     int done, rows;
     const char *fetch, *fetch_end;
     int fetch_lines; /* a step */
+    int shape;       /* the kernel's: what begin() and later tiles have set up; 0 at first */
 };
 /*
  * c [rows,PANEL] = a x panel over `words` words, += when add; row r of a at a + r lda
- * bytes, of c at c + r ldc.  rows <= kernel's rows.  c is F32; for I8 it is I32 bits.
+ * bytes, of c at c + r ldc.  m belongs to the thread, NULL: nothing is to
+ * be done meanwhile.  rows <= kernel's rows.  c is F32; for I8 it is I32 bits.
  * words is a multiple of the kernel's step, and so many words are readable in every row.
  */
 typedef void kernel_mul_fn(float *c, ptrdiff_t ldc, int rows, const void *a, ptrdiff_t lda,

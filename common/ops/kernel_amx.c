@@ -50,6 +50,20 @@ begin(void)
     configure(TILE, TILE);
 }
 
+/* Tiles of the height that `rows` need: to set them up costs as much as some steps. */
+static inline void
+shape(int rows, struct meanwhile *m)
+{
+    const int want = rows == TILE || rows == ROWS ? 0 : rows;
+    if (want == m->shape)
+        return;
+    if (want)
+        configure(rows < TILE ? rows : TILE, rows < TILE ? 0 : rows - TILE);
+    else
+        begin();
+    m->shape = want;
+}
+
 static void
 end(void)
 {
@@ -60,8 +74,6 @@ end(void)
 static inline void
 beside(struct meanwhile *m, int each)
 {
-    if (!m)
-        return;
     for (int i = 0; i < m->fetch_lines && m->fetch < m->fetch_end; i++, m->fetch += 64)
         __builtin_prefetch(m->fetch, 0, 2);
     if (m->done < m->rows) {
@@ -75,7 +87,7 @@ static inline int
 share(const struct meanwhile *m, int words)
 {
     const int steps = words / STEP;
-    return m ? (m->rows - m->done + steps - 1) / steps : 0;
+    return (m->rows - m->done + steps - 1) / steps;
 }
 
 #define START(lower)                                                                       \
@@ -133,15 +145,15 @@ share(const struct meanwhile *m, int words)
     static void name(float *c, ptrdiff_t ldc, int rows, const void *a, ptrdiff_t lda,      \
                      const uint32_t *panel, int words, int add, struct meanwhile *m)       \
     {                                                                                      \
-        const int whole = rows == TILE || rows == ROWS;                                    \
-        if (!whole)                                                                        \
-            configure(rows < TILE ? rows : TILE, rows < TILE ? 0 : rows - TILE);           \
+        struct meanwhile idle = { .rows = 0 }, *const given = m;                           \
+        m = m ? m : &idle;                                                                 \
+        shape(rows, m);                                                                    \
         if (rows > TILE)                                                                   \
             name##_both(c, ldc, a, lda, (const char *)panel, words, add, m);               \
         else                                                                               \
             name##_upper(c, ldc, a, lda, (const char *)panel, words, add, m);              \
-        if (!whole)                                                                        \
-            begin();                                                                       \
+        if (!given)                                                                        \
+            shape(ROWS, m);                                                                \
     }
 
 MUL(mul_bf16, "tdpbf16ps")

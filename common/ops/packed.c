@@ -15,10 +15,15 @@ finish_rows(void *arg, int from, int to)
     w->p->done(w->p->arg, &w->d, from, to);
 }
 
+/* A block shares the second cache with the panels that it meets, one after the other. */
 static int
 block_rows(const struct packed *p)
 {
-    return p->rows < BLOCK_ROWS ? p->rows : BLOCK_ROWS;
+    enum { MOST_BYTES = 5 << 18 };
+    int rows = BLOCK_ROWS;
+    while (rows > BLOCK_ROWS / 4 && (size_t)rows * (size_t)p->words * 4 > MOST_BYTES)
+        rows /= 2;
+    return rows;
 }
 
 /* Rows of tile i of n that share `rows` evenly: 32 rows of 14 at most are 11, 11, 10. */
@@ -38,7 +43,12 @@ panel_at(const struct packed *p, int panel)
 /* A block of rows, the panel that they meet, and the one that comes after it. */
 struct block_of { int row, rows, panel, next; float *strip; };
 
-/* Has the part that comes after words [word, word + words) fetched during `steps` steps. */
+/*
+ * Has the part that comes after words [word, word + words) fetched during `steps` steps.  With
+ * one tile of rows nothing is used twice and memory is what counts: then the stream runs a
+ * page ahead of its use.
+ */
+enum { STREAM_AHEAD = 6144 };
 static void
 fetch(const struct packed *p, const struct block_of *b, int word, int words, int steps,
       struct meanwhile *m)
@@ -49,6 +59,10 @@ fetch(const struct packed *p, const struct block_of *b, int word, int words, int
     m->fetch = (const char *)next;
     m->fetch_end = m->fetch + (size_t)words * PANEL * 4;
     m->fetch_lines = (words * 2 + steps - 1) / steps;
+    if (b->rows <= p->k->rows) {
+        m->fetch = (const char *)(panel_at(p, b->panel) + (size_t)word * PANEL) + STREAM_AHEAD;
+        m->fetch_end = m->fetch + (size_t)words * PANEL * 4;
+    }
 }
 
 /* The tile of d's unit that begins at row `from` of the block is finished beside what follows. */
@@ -94,7 +108,7 @@ panel_block(const struct packed *p, const struct block_of *b, const struct pendi
 static void
 task(const struct packed *p, int unit, int row, struct place *w)
 {
-    const int rows = p->rows - row < BLOCK_ROWS ? p->rows - row : BLOCK_ROWS;
+    const int left = p->rows - row, rows = left < block_rows(p) ? left : block_rows(p);
     const int first = packed_first(p, unit),
               after = packed_first(p, unit + 1 < p->units ? unit + 1 : 0);
     const struct pending whole = { p, { { w->strip[0], w->strip[1] }, row, unit } };
@@ -110,32 +124,25 @@ task(const struct packed *p, int unit, int row, struct place *w)
 }
 
 /*
- * Tasks that a thread takes at a time: neighbours, so that the panel it fetches ahead is its
- * own next one, but enough handfuls that threads end together.
+ * Guided: a thread takes many neighbours at first, so that the panel it fetches ahead is its
+ * own next one, and few in the end, so that threads end together.
  */
-static int
-handful(const struct ctx *c, int tasks)
-{
-    const int n = tasks / (c->threads * 6);
-    return c->threads == 1 ? tasks : n > 1 ? n : 1;
-}
-
 void
 packed_run(struct ctx *c, const struct packed *p)
 {
-    const int blocks = (p->rows + BLOCK_ROWS - 1) / BLOCK_ROWS, tasks = blocks * p->units;
-    const size_t strip = (size_t)block_rows(p) * PANEL;
+    const int block = block_rows(p), blocks = (p->rows + block - 1) / block;
+    const int tasks = blocks * p->units;
+    const size_t strip = (size_t)(p->rows < block ? p->rows : block) * PANEL;
     const struct shares s = cpu_shares(c, strip * (p->apart ? 2 : 1));
     const int threads = tasks < c->threads ? tasks : c->threads;
-    const int each = handful(c, tasks) > 0 ? handful(c, tasks) : 1;
 #pragma omp parallel num_threads(threads > 0 ? threads : 1)
     {
         struct place w = { { cpu_share(s), cpu_share(s) + (p->apart ? strip : 0) },
                            .m = { .rows = 0 } };
         p->k->begin();
-#pragma omp for schedule(dynamic, each) nowait
+#pragma omp for schedule(guided, 1) nowait
         for (int i = 0; i < tasks; i++)
-            task(p, i % p->units, i / p->units * BLOCK_ROWS, &w);
+            task(p, i % p->units, i / p->units * block, &w);
         kernel_finish(&w.m);
         p->k->end();
     }

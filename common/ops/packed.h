@@ -3,9 +3,9 @@
 /*
  * packed - products with panels, cut for threads and caches, and what follows each.
  *
- * The work is cut into tasks of BLOCK_ROWS rows and one unit: a panel, or the two panels
- * whose columns belong together (the halves of a head, input and gate), which are finished
- * at once.  Each element is one sum in one order: the cut never shows.
+ * The work is cut into tasks of at most BLOCK_ROWS rows and one unit: a panel, or the two
+ * panels whose columns belong together (the halves of a head, input and gate), which are
+ * finished at once.  Each element is one sum in one order: the cut never shows.
  */
 #include "common/ops/cpu.h"
 #include "common/ops/kernel.h"
