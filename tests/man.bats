@@ -97,6 +97,6 @@ run_page() {
     need_numpy
     cd "$FIXTURES"
     tens cat --json prompts.st.zst > "$TMP/tokens"
-    pack-batch prompts.st.zst | mbert-fwd -m guard | clf-head --logits -m guard > "$TMP/scores"
+    pack-batch prompts.st.zst | mbert-fwd --dtype f32 -m guard | clf-head --logits -m guard > "$TMP/scores"
     "$PYTHON" "$ROOT/tests/spec/model.py" guard "$TMP/tokens" "$TMP/scores"
 }

@@ -6,6 +6,15 @@
 
 static const char *const devices[] = { "cpu", "cuda", "auto" };
 
+static int
+stop_after(struct infer *f, void (*verb)(const struct infer *))
+{
+    verb(f);
+    infer_close(f);
+    stdout_close();
+    return EXIT_OK;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -25,6 +34,7 @@ main(int argc, char **argv)
         OPT_ENUM(0, "device", &device, "cpu|cuda|auto", "where to compute (cpu)"),
         OPT_ENUM(0, "dtype", &o.dtype, "auto|f32|bf16|int8", "how to multiply (auto)"),
         OPT_INT(0, "threads", &o.threads, 0, 1024, "N", "threads; 0: one a core (0)"),
+        OPT_FLAG(0, "pack", &o.pack, "keep packed weights beside the model, and stop"),
         OPT_FLAG(0, "print-config", &print, "print what was resolved and stop"),
         OPT_COMMON(&path),
         OPT_END
@@ -32,12 +42,8 @@ main(int argc, char **argv)
     argc = opt_parse(argc, argv, "-m DIR [FILE...]", table);
     o.device = devices[device];
     struct infer *f = infer_open(&o);
-    if (print) {
-        infer_print(f);
-        infer_close(f);
-        stdout_close();
-        return EXIT_OK;
-    }
+    if (print || o.pack)
+        return stop_after(f, o.pack ? infer_pack : infer_print);
     struct stream_in *in = stream_open(argc, argv, "tokens|batch", 0);
     struct stream_out *out =
         stream_create(path, infer_kind(f), stream_head(in), argv0, infer_provenance(f), 0);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "common/base/die.h"
 #include "common/mbert/feed.h"
+#include "common/mbert/packfile.h"
 #include "common/mbert/crew.h"
 
 enum { BATCH_TOKENS = 65536, CUT_TOKENS = 8192, RECORD_BYTES = 192 << 20 };
@@ -61,7 +62,10 @@ infer_open(const struct infer_options *o)
     f->o = *o;
     const struct ops *be = backend(o);
     model_load(&f->m, be, model_ctx(be, o->threads, (enum precision)o->dtype, o->dir), o->dir,
-               o->emit == EMIT_LOGITS ? 0 : MODEL_BODY, 0, 0);
+               o->pack                     ? MODEL_PACK
+               : o->emit == EMIT_LOGITS ? 0
+                                        : MODEL_BODY,
+               0, 0);
     f->crew = crew_open(&f->m);
     if (o->emit == EMIT_LOGITS && f->m.head == HEAD_NONE)
         die_data("'%s': no head that makes logits ('architectures' in config.json); "
@@ -221,6 +225,18 @@ infer_run(struct infer *f, struct stream_in *in, struct stream_out *out)
     feed_free(&f->feed);
 }
 
+void
+infer_pack(const struct infer *f)
+{
+    if (!f->m.blobs)
+        die_usage("--pack: nothing of '%s' is packed by this processor in this --dtype",
+                  f->o.dir);
+    packfile_save(&f->m, f->o.dir, f->m.blob_bytes);
+    char *path = packfile_path(&f->m, f->o.dir);
+    printf("%s\n", path);
+    mem_free(path);
+}
+
 static void
 print_config(const struct config *c)
 {
@@ -249,7 +265,8 @@ infer_print(const struct infer *f)
     printf("emit\t%s\npooling\t%s\nnormalize\t%s\nattention\t%s\n", emits[f->o.emit],
            poolings[f->o.pooling], f->o.normalize ? "yes" : "no",
            f->o.attention_global ? "global (windows ignored)" : "config");
-    printf("device\t%s\ndtype\t%s\n", f->m.be->about(f->m.c), precision_of(f));
+    printf("device\t%s\ndtype\t%s\nweights\t%s\n", f->m.be->about(f->m.c), precision_of(f),
+           f->m.mapped ? "packed before (--pack)" : f->m.blobs ? "packed now" : "as they lie");
 }
 
 void

@@ -20,6 +20,7 @@ struct infer_options {
     int attention_global; /* ignore the windows */
     const char *device;   /* "cpu", "cuda", "auto" */
     int dtype;            /* enum precision: auto, f32, bf16, int8 */
+    int pack;             /* the weights are packed anew, for infer_pack */
     int threads;          /* threads 0: as many as the machine has */
 };
 struct infer;
@@ -27,6 +28,8 @@ struct infer;
 struct infer *infer_open(const struct infer_options *o);
 const char *infer_kind(const struct infer *f);       /* of the output */
 const char *infer_provenance(const struct infer *f); /* essential options, for the chain */
+/* Writes the packed weights beside the model (see packfile.h) and says where on stdout. */
+void infer_pack(const struct infer *f);
 void infer_print(const struct infer *f); /* what was resolved: "key<TAB>value" on stdout */
 /* Checks in's head against the model, then runs every record; the caller ends out. */
 void infer_run(struct infer *f, struct stream_in *in, struct stream_out *out);

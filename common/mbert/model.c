@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 #include "common/base/die.h"
+#include "common/mbert/packfile.h"
 #include "common/mbert/weights.h"
 
 static enum head_kind
@@ -69,7 +70,7 @@ pack(struct model *m, struct arena *a, struct weight *w, enum weight_use use)
                         (use == WEIGHT_HEAD || m->be->type(m->c) == F32);
     const size_t bytes = w->w.p && !masters ? m->be->weight_size(m->c, w->w, use) : 0;
     *to = bytes ? arena_take(a, bytes, 1) : NULL;
-    if (*to)
+    if (*to && !m->mapped)
         m->be->weight_pack(m->c, *to, w->w, use);
 }
 
@@ -105,7 +106,11 @@ model_pack(struct model *m)
         pack_all(m, &a);
         if (!a.used)
             return;
-        m->blobs = m->be->alloc(m->c, a.used);
+        m->blob_bytes = a.used;
+        if (m->file && !(m->flags & (MODEL_TRAIN | MODEL_HEAD | MODEL_PACK)))
+            m->blobs = packfile_map(m, m->dir, a.used, &m->mapped);
+        if (!m->blobs)
+            m->blobs = m->be->alloc(m->c, a.used);
         a.used = 0;
     }
     a.base = m->blobs;
@@ -136,6 +141,7 @@ model_load(struct model *m, const struct ops *be, struct ctx *c, const char *dir
     m->be = be;
     m->c = c;
     m->flags = flags;
+    m->dir = dir;
     config_load(&m->cfg, dir);
     m->head = head_of(m);
     if (flags & MODEL_RANDOM) {
@@ -158,7 +164,9 @@ model_free(struct model *m)
     for (int i = 0; i < 2; i++)
         if (m->rope[i].table.p)
             m->be->free(m->c, m->rope[i].table.p);
-    if (m->blobs)
+    if (m->mapped)
+        packfile_unmap(m->blobs, m->mapped);
+    else if (m->blobs)
         m->be->free(m->c, m->blobs);
     if (m->memory)
         m->be->free(m->c, m->memory);

@@ -14,6 +14,7 @@ enum model_flags {
     MODEL_TRAIN = 1,       /* F32 masters; a missing head is new, MLM's decoder dropped */
     MODEL_HEAD = 2,        /* only head.dense, head.norm, classifier (clf-head) */
     MODEL_RANDOM = 4,      /* with MODEL_TRAIN: config.json alone, all new */
+    MODEL_PACK = 16,         /* packs anew, whatever lies beside the model */
     MODEL_BODY = 8         /* encoder only: the head is not loaded; HEAD_NONE */
 };
 struct model {
@@ -32,7 +33,9 @@ struct model {
     struct ctx *c;
     struct safetensors *file;
     const char *name;               /* of the file (MODEL_RANDOM: DIR), for messages */
+    const char *dir;                /* as given to model_load */
     void *memory, *blobs;
+    size_t blob_bytes, mapped;      /* mapped > 0: blobs are a packfile's */
 };
 /*
  * Loads DIR.  classes: for MODEL_TRAIN the number of labels (a classifier of another shape
@@ -55,6 +58,7 @@ struct ctx *model_ctx(const struct ops *be, int threads, enum precision precisio
                       const char *dir);
 /* Makes the rope tables at least `longest` <= cfg.positions long, if they are not. */
 void model_positions(struct model *m, int longest);
-/* Refreshes the packed blobs after the masters changed. */
+/* Packs the weights, or at inference maps what `mbert-fwd --pack` has left beside the model.
+ * Called again it refreshes the blobs after the masters changed. */
 void model_pack(struct model *m);
 #endif

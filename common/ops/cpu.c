@@ -52,6 +52,16 @@ cpu_threads(struct ctx *c)
     return c->threads;
 }
 
+/* The type, words that depths are padded to, and the version of the form. */
+const char *
+cpu_packing(struct ctx *c)
+{
+    const struct kernel *k = c->i8 ? c->i8 : c->bf16 ? c->bf16 : c->f32;
+    static const char *const types[] = { "", "f32", "bf16", "int8", "plain" };
+    snprintf(c->packing, sizeof c->packing, "%s.%d.1", types[c->precision], k ? k->step : 0);
+    return c->packing;
+}
+
 const char *
 cpu_about(struct ctx *c)
 {
@@ -71,6 +81,7 @@ cpu_close(struct ctx *c)
         return;
     mem_free(c->scratch.p);
     mem_free(c->left.p);
+    mem_free(c->spare);
     mem_free(c);
 }
 

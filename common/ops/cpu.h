@@ -30,7 +30,8 @@ struct ctx {
     const struct kernel *f32, *bf16, *i8; /* NULL: not in this run */
     sgemm_fn *sgemm;      /* NULL until the first product by OpenBLAS */
     struct space { char *p; size_t bytes; } scratch, left; /* see cpu_scratch, cpu_left */
-    char about[160];
+    struct plan *spare;   /* the largest plan that was freed: the next batch's */
+    char about[160], packing[32];
 };
 
 /* Loads OpenBLAS unless it is loaded; called outside parallel regions by every op that
@@ -59,6 +60,7 @@ struct plan {
     int *order;          /* the sequences, longest first */
     int *position;       /* [T] row within its sequence */
     int *cu;
+    size_t bytes;        /* of all this, which is one block */
 };
 
 /* y [T,N] = x w^T (w [N,M], WEIGHT_ROWS) or x w (w [M,N], WEIGHT_COLUMNS), tile by tile. */

@@ -83,9 +83,12 @@ cpu_download(struct ctx *c, void *host, const void *device, size_t bytes)
 void
 cpu_zero(struct ctx *c, void *device, size_t bytes)
 {
-    (void)c;
-    if (bytes)
-        memset(device, 0, bytes);
+    enum { PIECE = 1 << 18 };
+    if (!bytes)
+        return;
+#pragma omp parallel for num_threads(c->threads) if (bytes > 4 * PIECE)
+    for (size_t at = 0; at < bytes; at += PIECE)
+        memset((char *)device + at, 0, bytes - at < PIECE ? bytes - at : PIECE);
 }
 
 void

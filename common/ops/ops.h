@@ -71,6 +71,8 @@ typedef struct ctx *op_open_fn(int threads, enum precision precision);
 typedef enum precision op_precision_fn(struct ctx *c);
 typedef enum dtype op_type_fn(struct ctx *c);
 typedef int op_threads_fn(struct ctx *c);
+/* Names the form of this context's blobs: contexts that give the same name share them. */
+typedef const char *op_packing_fn(struct ctx *c);
 typedef void op_close_fn(struct ctx *c);
 /* What was chosen, for --print-config: "cpu, 2 threads, amx bf16".  Belongs to c. */
 typedef const char *op_about_fn(struct ctx *c);
@@ -178,7 +180,7 @@ typedef void op_sqnorm_fn(struct ctx *c, float *norm, const struct param *table,
 typedef void op_adamw_fn(struct ctx *c, const struct param *table, int n, const struct adam *a, const float *norm);
 
 #define OPS(_)                                                                             \
-    _(open) _(close) _(precision) _(type) _(threads) _(about) _(alloc) _(free)              \
+    _(open) _(close) _(precision) _(type) _(threads) _(packing) _(about) _(alloc) _(free)   \
     _(host_alloc) _(host_free) _(upload) _(download) _(zero) _(sync) _(seqs_make) _(seqs_free) _(weight_size) _(weight_pack)      \
     _(embed_norm) _(norm_qkv) _(attention) _(linear_add) _(norm_glu) _(norm) _(linear)       \
     _(pool) _(gather_rows) _(scatter_rows) _(dropout) _(ce) _(bce) _(mse)                    \

@@ -1,6 +1,7 @@
 #include "common/ops/panel.h"
 #if defined __AVX512F__
 #include <assert.h>
+#include "common/ops/quantize.h"
 #include "common/ops/vector.h"
 
 /* Sixteen words of a row from value k on; zero past `values`. */
@@ -151,6 +152,43 @@ transpose_block(char *to, ptrdiff_t bytes, enum dtype type, const char *src, enu
     }
 }
 
+/* Rows k, k + 8, k + 16, k + 24 of eight bf16, each in a lane. */
+VECTOR __m512i
+four_rows(const char *src, ptrdiff_t step)
+{
+    __m512i r = _mm512_castsi128_si512(_mm_loadu_si128((const void *)src));
+#pragma GCC unroll 3
+    for (int i = 1; i < 4; i++)
+        r = _mm512_mask_broadcast_i32x4(r, (__mmask16)(0xf << 4 * i),
+                                        _mm_loadu_si128((const void *)(src + 8 * i * step)));
+    return r;
+}
+
+/* 32 rows of eight bf16 become eight rows of 32: a word is two rows, four words a lane. */
+VECTOR void
+transpose_halves(char *to, ptrdiff_t bytes, const char *src, ptrdiff_t step)
+{
+    __m512i w[2][4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        const __m512i a = four_rows(src + 2 * i * step, step),
+                      b = four_rows(src + (2 * i + 1) * step, step);
+        w[0][i] = _mm512_unpacklo_epi16(a, b);
+        w[1][i] = _mm512_unpackhi_epi16(a, b);
+    }
+#pragma GCC unroll 2
+    for (int h = 0; h < 2; h++, to += 4 * bytes) {
+        const __m512i a = _mm512_unpacklo_epi32(w[h][0], w[h][1]),
+                      b = _mm512_unpacklo_epi32(w[h][2], w[h][3]),
+                      c = _mm512_unpackhi_epi32(w[h][0], w[h][1]),
+                      d = _mm512_unpackhi_epi32(w[h][2], w[h][3]);
+        _mm512_storeu_si512(to, _mm512_unpacklo_epi64(a, b));
+        _mm512_storeu_si512(to + bytes, _mm512_unpackhi_epi64(a, b));
+        _mm512_storeu_si512(to + 2 * bytes, _mm512_unpacklo_epi64(c, d));
+        _mm512_storeu_si512(to + 3 * bytes, _mm512_unpackhi_epi64(c, d));
+    }
+}
+
 void
 panel_transpose(void *to, ptrdiff_t ldt, enum dtype type, const void *src, enum dtype from,
                 ptrdiff_t ld, int n, int values, int padded)
@@ -158,8 +196,16 @@ panel_transpose(void *to, ptrdiff_t ldt, enum dtype type, const void *src, enum 
     const ptrdiff_t size = (ptrdiff_t)dtype_size(from), step = ld * size,
                     bytes = ldt * (ptrdiff_t)dtype_size(type);
     assert(padded % 32 == 0);
+    const int whole = type == BF16 && from == BF16 && n % 16 == 0 ? values / 32 * 32 : 0;
+    for (long k = 0; k < whole; k += 32)
+        for (int j = 0; j < n; j += 8) {
+            const char *at = (const char *)src + j * size + k * step;
+            for (int i = 0; i < 8; i++) /* the rows after these, a quarter a time */
+                _mm_prefetch(at + (32 + j % 32 + i) * step, _MM_HINT_T0);
+            transpose_halves((char *)to + j * bytes + 2 * k, bytes, at, step);
+        }
     for (int j = 0; j < n; j += 16)
-        for (long k = 0; k < padded; k += 32)
+        for (long k = whole; k < padded; k += 32)
             transpose_block((char *)to + j * bytes, bytes, type, (const char *)src + j * size,
                             from, step, n - j < 16 ? n - j : 16, k, values);
 }
@@ -175,32 +221,6 @@ panel_convert(void *to, enum dtype type, const void *src, enum dtype from, size_
         store_as(to, type, i, m, load_as_f32(src, from, i, m));
 }
 
-/* The largest magnitude of n values. */
-static float
-largest(const void *src, enum dtype from, int n)
-{
-    __m512 most = _mm512_setzero_ps();
-    for (int i = 0; i < n; i += 16)
-        most = _mm512_max_ps(
-            most, _mm512_abs_ps(load_as_f32(src, from, (size_t)i, first_lanes(n - i))));
-    return _mm512_reduce_max_ps(most);
-}
-
-float
-panel_quantize(uint8_t *to, const void *src, enum dtype from, int n)
-{
-    const float most = largest(src, from, n), scale = most > 0 ? most / 127 : 1;
-    const __m512 inverse = splat(1 / scale);
-    for (int i = 0; i < n; i += 16) {
-        const __mmask16 m = first_lanes(n - i);
-        const __m512i q = _mm512_cvtps_epi32(
-            _mm512_mul_ps(load_as_f32(src, from, (size_t)i, m), inverse));
-        _mm_mask_storeu_epi8(to + i, m,
-                             _mm_xor_si128(_mm512_cvtsepi32_epi8(q), _mm_set1_epi8(-128)));
-    }
-    return scale;
-}
-
 void
 panel_from_rows_i8(uint32_t *panel, int half, int words, float *scale, int32_t *sums,
                    const void *src, enum dtype from, ptrdiff_t ld, int n, int values,
@@ -210,7 +230,7 @@ panel_from_rows_i8(uint32_t *panel, int half, int words, float *scale, int32_t *
     for (int i = 0; i < n; i++) {
         uint8_t *row = (uint8_t *)bytes + (ptrdiff_t)i * values;
         int32_t sum = 0;
-        scale[i] = panel_quantize(row, (const char *)src + i * step, from, values);
+        scale[i] = quantize_row(row, (const char *)src + i * step, from, values);
         for (int k = 0; k < values; k++) {
             row[k] ^= 0x80;
             sum += (int8_t)row[k];

@@ -32,8 +32,6 @@ void panel_transpose(void *to, ptrdiff_t ldt, enum dtype type, const void *src,
                      enum dtype from, ptrdiff_t ld, int n, int values, int padded);
 /* n values to F32 or BF16. */
 void panel_convert(void *to, enum dtype type, const void *src, enum dtype from, size_t n);
-/* n values to unsigned int8 about 128; the scale: value = (q - 128) scale. */
-float panel_quantize(uint8_t *to, const void *src, enum dtype from, int n);
 /*
  * As panel_from_rows for int8: each row gets a scale of its own, and 128 times the sum of
  * its integers; bytes: scratch of 16 x values.
