@@ -54,11 +54,13 @@ packfile_map(const struct model *m, const char *dir, size_t need, size_t *mapped
     close(fd);
     if (map == MAP_FAILED)
         return NULL;
-    *mapped = (size_t)s.st_size;
-    if (head_fits(m, map, *mapped, need))
-        return map + PACKFILE_HEAD;
-    munmap(map, *mapped);
-    return NULL;
+    const size_t bytes = (size_t)s.st_size;
+    if (!head_fits(m, map, bytes, need)) {
+        munmap(map, bytes);
+        return NULL;
+    }
+    *mapped = bytes;
+    return map + PACKFILE_HEAD;
 }
 
 void

@@ -41,14 +41,14 @@ struct rig {
 };
 
 static inline struct rig *
-rig_open(void)
+rig_open_as(enum precision precision)
 {
     struct rig *r = mem_zalloc(1, sizeof *r);
     const char *name = getenv("MBERT_BACKEND");
     r->be = ops_find(name ? name : "cpu");
     assert_non_null(r->be);
     for (int i = 0; i < TURNS; i++)
-        r->all[i] = r->be->open(1 << i, OP_PLAIN);
+        r->all[i] = r->be->open(1 << i, precision);
     r->c = r->all[0];
     r->seed = 1;
     return r;
@@ -57,7 +57,7 @@ rig_open(void)
 static inline int
 rig_setup(void **s)
 {
-    *s = rig_open();
+    *s = rig_open_as(OP_PLAIN);
     return 0;
 }
 
@@ -147,9 +147,9 @@ val_dot(struct val a, struct val b)
 
 /* ---- boxes ---- */
 static inline struct mat
-box_make(struct rig *r, int rows, int cols, int gap)
+box_make_as(struct rig *r, int rows, int cols, int gap, enum dtype type)
 {
-    const size_t n = (size_t)rows * (size_t)(cols + gap) * sizeof(float),
+    const size_t n = (size_t)rows * (size_t)(cols + gap) * dtype_size(type),
                  bytes = n + 2 * GUARD;
     char *host = malloc(bytes);
     memset(host, SENTINEL, bytes);
@@ -157,11 +157,17 @@ box_make(struct rig *r, int rows, int cols, int gap)
     struct box *b = &r->box[r->boxes++];
     b->whole = r->be->alloc(r->c, bytes);
     b->bytes = bytes;
-    b->m = (struct mat){ b->whole + GUARD, rows, cols, cols + gap, F32 };
+    b->m = (struct mat){ b->whole + GUARD, rows, cols, cols + gap, type };
     r->be->upload(r->c, b->whole, host, bytes);
     r->be->sync(r->c);
     free(host);
     return b->m;
+}
+
+static inline struct mat
+box_make(struct rig *r, int rows, int cols, int gap)
+{
+    return box_make_as(r, rows, cols, gap, F32);
 }
 
 static inline struct box
@@ -174,24 +180,33 @@ box_of(const struct rig *r, struct mat m)
     return (struct box){ 0 };
 }
 
-/* A fresh box holding v, rows gap floats apart. */
+/* A fresh box holding v, rows gap elements apart. */
 static inline struct mat
-box_put(struct rig *r, struct val v, int gap)
+box_put_as(struct rig *r, struct val v, int gap, enum dtype type)
 {
-    struct mat m = box_make(r, v.rows, v.cols, gap);
+    const size_t size = dtype_size(type);
+    struct mat m = box_make_as(r, v.rows, v.cols, gap, type);
     struct box b = box_of(r, m);
     char *host = malloc(b.bytes);
     memset(host, SENTINEL, b.bytes);
     for (int i = 0; i < v.rows; i++)
         for (int j = 0; j < v.cols; j++) {
             const float f = (float)at(v, i)[j];
-            memcpy(host + GUARD + ((size_t)i * (size_t)m.ld + (size_t)j) * sizeof f, &f,
-                   sizeof f);
+            uint16_t h;
+            half_narrow(&h, BF16, &f, 1);
+            memcpy(host + GUARD + ((size_t)i * (size_t)m.ld + (size_t)j) * size,
+                   type == F32 ? (const void *)&f : &h, size);
         }
     r->be->upload(r->c, b.whole, host, b.bytes);
     r->be->sync(r->c);
     free(host);
     return m;
+}
+
+static inline struct mat
+box_put(struct rig *r, struct val v, int gap)
+{
+    return box_put_as(r, v, gap, F32);
 }
 
 /* Device integers; freed with the boxes. */
@@ -206,7 +221,8 @@ box_ints(struct rig *r, const int *v, int n)
 
 /*
  * The box holds want to within tol * (rms of want, or `floor` when that is more) in every
- * element; its guards and gaps are untouched; its bytes equal the first turn's.
+ * element, BF16 also to within its own rounding; its guards and gaps are untouched; its
+ * bytes equal the first turn's.
  */
 static inline void
 expect_floor(struct rig *r, const char *what, struct mat m, struct val want, double tol,
@@ -216,7 +232,7 @@ expect_floor(struct rig *r, const char *what, struct mat m, struct val want, dou
     char *host = malloc(b.bytes);
     double sum = 0, worst = 0;
     uint64_t hash = 1469598103934665603u;
-    const size_t n = (size_t)want.rows * (size_t)want.cols;
+    const size_t n = (size_t)want.rows * (size_t)want.cols, size = dtype_size(m.type);
     assert_true(m.rows == want.rows && m.cols == want.cols);
     r->be->download(r->c, host, b.whole, b.bytes);
     for (size_t i = 0; i < n; i++)
@@ -227,10 +243,12 @@ expect_floor(struct rig *r, const char *what, struct mat m, struct val want, dou
     for (int i = 0; i < m.rows; i++)
         for (int j = 0; j < m.cols; j++) {
             float f;
-            char *from = host + GUARD + ((size_t)i * (size_t)m.ld + (size_t)j) * sizeof f;
-            memcpy(&f, from, sizeof f);
-            memset(from, SENTINEL, sizeof f);
-            const double err = fabs((double)f - at(want, i)[j]) / unit;
+            char *from = host + GUARD + ((size_t)i * (size_t)m.ld + (size_t)j) * size;
+            half_widen(&f, from, m.type, 1);
+            memset(from, SENTINEL, size);
+            const double rounding = m.type == BF16 ? fabs(at(want, i)[j]) * 0x1p-8 : 0;
+            const double off = fabs((double)f - at(want, i)[j]) - rounding,
+                         err = off < 0 ? 0 : off / unit;
             if (!(err <= tol))
                 fail_msg("%s [%d,%d]: got %.9g, want %.9g, error %.3g of %.3g", what, i, j,
                          (double)f, at(want, i)[j], err, tol);

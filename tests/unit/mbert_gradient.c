@@ -226,8 +226,8 @@ run(const char *dir, const struct way *way)
     mbert_backward(m, g, &s, &q, (enum pool_kind)m->cfg.pooling);
     const double expect = *(const double *)record_tensor(want, "loss")->data, got = *s.loss;
     printf("# loss %.9g, expected %.9g\n", got, expect);
-    const int ok =
-        judge(dir, way, table, m->entries, want) && fabs(got - expect) <= loss_limit(dir, way, expect);
+    const int ok = judge(dir, way, table, m->entries, want) &&
+                   fabs(got - expect) <= loss_limit(dir, way, expect);
     be->seqs_free(m->c, &q);
     be->free(m->c, memory);
     acts_free(&whole, m);
