@@ -140,13 +140,13 @@ left_i8(struct ctx *c, struct mat stat, struct mat x, const struct lnorm *norm)
     return (struct left){ c->i8, copy, (ptrdiff_t)ld, scale };
 }
 
-/* The left side of a product with an activation. */
+/* The left side of a product of W with an activation. */
 static struct left
-left_of(struct ctx *c, struct mat x)
+left_of(struct ctx *c, struct mat x, const struct weight *W)
 {
     const struct kernel *k = x.type == F32 ? c->f32 : c->bf16;
     assert(k);
-    if (x.type != F32 && c->i8)
+    if (x.type != F32 && c->i8 && !W->fine)
         return left_i8(c, (struct mat){ 0 }, x, NULL);
     return left_for(c, k, x);
 }
@@ -154,14 +154,14 @@ left_of(struct ctx *c, struct mat x)
 /* The same of norm(x), or of x (norm NULL), in h's type; h may be used. */
 static struct left
 left_normed(struct ctx *c, struct mat h, struct mat stat, struct mat x,
-            const struct lnorm *norm)
+            const struct lnorm *norm, const struct weight *W)
 {
-    if (h.type != F32 && c->i8)
+    if (h.type != F32 && c->i8 && !W->fine)
         return left_i8(c, stat, x, norm);
     if (!norm && h.type == x.type)
-        return left_of(c, x);
+        return left_of(c, x, W);
     packed_norm(c, h, stat, x, norm);
-    return left_of(c, h);
+    return left_of(c, h, W);
 }
 
 static struct unscale
@@ -200,7 +200,7 @@ void
 packed_linear(struct ctx *c, struct mat y, struct mat u, struct mat x,
               const struct weight *W, enum act act)
 {
-    const struct left l = left_of(c, x);
+    const struct left l = left_of(c, x, W);
     const struct done_linear f = { .y = y, .u = u, .b = W->b.p, .act = act,
                                    .s = unscale_of(&l, W) };
     const struct packed p =
@@ -212,7 +212,7 @@ void
 packed_linear_add(struct ctx *c, struct mat y, struct mat x, const struct weight *W,
                   struct mat r, struct drop drop)
 {
-    const struct left l = left_of(c, x);
+    const struct left l = left_of(c, x, W);
     const struct done_linear f = { .y = y, .r = r, .b = W->b.p, .drop = drop,
                                    .s = unscale_of(&l, W) };
     const struct packed p =
@@ -236,7 +236,7 @@ packed_norm_glu(struct ctx *c, struct mat g, struct mat u, struct mat stat, stru
                 struct mat x, const struct lnorm *norm, const struct weight *Wi,
                 enum act act, struct drop drop)
 {
-    const struct left l = left_normed(c, h, stat, x, norm);
+    const struct left l = left_normed(c, h, stat, x, norm, Wi);
     const struct done_glu f = { g, u, Wi->b.p, act, drop, unscale_of(&l, Wi) };
     assert(g.cols % PANEL == 0 && Wi->w.rows == 2 * g.cols);
     struct packed p =
@@ -252,7 +252,7 @@ packed_norm_qkv(struct ctx *c, struct mat qkv, struct mat stat, struct mat h, st
 {
     const struct plan *plan = s->plan;
     const int size = qkv.cols / 3 / heads;
-    const struct left l = left_normed(c, h, stat, x, norm);
+    const struct left l = left_normed(c, h, stat, x, norm, Wqkv);
     const struct done_qkv f = { qkv, rope.table, plan->position, Wqkv->b.p, size,
                                 unscale_of(&l, Wqkv) };
     assert(size == PANEL || size % (2 * PANEL) == 0);

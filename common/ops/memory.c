@@ -104,6 +104,8 @@ kernel_of(const struct ctx *c, enum weight_use use)
         return c->f32;
     if (use == WEIGHT_BACKWARD)
         return c->bf16;
+    if (use == WEIGHT_FINE)
+        return c->bf16 ? c->bf16 : c->f32;
     return c->i8 ? c->i8 : c->bf16 ? c->bf16 : c->f32;
 }
 

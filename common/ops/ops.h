@@ -41,9 +41,10 @@ struct seqs { int n, rows, longest; const int *cu; void *plan; };
 /*
  * A linear layer y = x w^T + b.  w [out, in] and b [1, out] (p NULL: no bias) stay in
  * checkpoint order, F32 or the mapped file's F32/BF16/F16.  fwd, bwd: blobs a backend packs
- * for y = x w^T and dx = dy w; NULL when its weight_size says 0.
+ * for y = x w^T and dx = dy w; NULL when its weight_size says 0.  fine: fwd was packed as
+ * WEIGHT_FINE.
  */
-struct weight { struct mat w, b; void *fwd, *bwd; };
+struct weight { struct mat w, b; void *fwd, *bwd; int fine; };
 /* LayerNorm over the last dimension: w [1,D], b [1,D] or p NULL. */
 struct lnorm { struct mat w, b; float eps; };
 struct drop { float p; uint64_t key; };
@@ -52,8 +53,8 @@ struct rope { struct mat table; };
 enum act { OP_NONE, OP_GELU, OP_SILU, OP_GELU_TANH, OP_RELU };
 enum pool_kind { OP_CLS, OP_MEAN };
 /* Which blob: y = x w^T or dx = dy w over activations; HEAD: y = x w^T over F32, whatever the
- * run's type. */
-enum weight_use { WEIGHT_FORWARD, WEIGHT_BACKWARD, WEIGHT_HEAD };
+ * run's type; FINE: y = x w^T over activations, in bf16 where the run is int8. */
+enum weight_use { WEIGHT_FORWARD, WEIGHT_BACKWARD, WEIGHT_HEAD, WEIGHT_FINE };
 /* How a run computes.  OP_AUTO: the fastest that keeps a model's verdicts: bf16 where the
  * processor multiplies it, else f32.  OP_PLAIN: f32 by the ops that take any shape (the
  * others want hidden, feed-forward and head sizes in multiples of 32). */

@@ -1,0 +1,67 @@
+/*
+ * half - contexts that compute in BF16 (or PRECISION, when that is defined before), one setup
+ * for each instruction set that has it; a test of one that this machine lacks is skipped.
+ * Values that BF16 holds exactly.
+ */
+#include "common/ops/isa.h"
+#ifndef PRECISION
+#define PRECISION OP_BF16
+#endif
+
+static inline int
+setup(void **s, enum isa isa)
+{
+    unsetenv("MBERT_CPU");
+    *s = NULL;
+    if (isa_pick() < isa)
+        return 0;
+    setenv("MBERT_CPU", isa_name(isa), 1);
+    *s = rig_open_as(PRECISION);
+    unsetenv("MBERT_CPU");
+    return 0;
+}
+
+static inline int
+setup_bf16(void **s)
+{
+    return setup(s, ISA_BF16);
+}
+
+static inline int
+setup_amx(void **s)
+{
+    return setup(s, ISA_AMX);
+}
+
+static inline int
+teardown(void **s)
+{
+    return *s ? rig_teardown(s) : 0;
+}
+
+static inline struct rig *
+rig_of(void **state)
+{
+    if (!*state)
+        skip();
+    return *state;
+}
+
+/* Random values that BF16 holds exactly. */
+static inline struct val
+val_half(struct rig *r, int rows, int cols, double scale)
+{
+    struct val v = val_random(r, rows, cols, scale);
+    for (size_t i = 0; i < (size_t)rows * (size_t)cols; i++)
+        v.p[i] = (double)half_from_bf16(half_to_bf16((float)v.p[i]));
+    return v;
+}
+
+static inline struct mat
+half_put(struct rig *r, struct val v, int gap)
+{
+    return box_put_as(r, v, gap, BF16);
+}
+
+#define BOTH(f)                                                                            \
+    { #f " bf16", f, setup_bf16, teardown, NULL }, { #f " amx", f, setup_amx, teardown, NULL }
