@@ -72,7 +72,7 @@ $(B)/common/ops/kernel_bf16.c.o: ISA := $(VECTORS)
 $(B)/common/ops/panel.c.o $(B)/common/ops/done.c.o $(B)/common/ops/fused.c.o \
     $(B)/common/ops/attention_packed.c.o $(B)/common/ops/attention_bwd_packed.c.o \
     $(B)/common/ops/linear_bwd.c.o $(B)/common/ops/backward.c.o $(B)/common/ops/quantize.c.o: ISA := $(VECTORS)
-$(B)/tests/unit/ops_vector.c.o: ISA := $(VECTORS)
+$(B)/tests/unit/ops_vector.c.o $(B)/tests/unit/ops_panel.c.o: ISA := $(VECTORS)
 $(B)/common/ops/kernel_amx.c.o: ISA := $(VECTORS) -mamx-tile -mamx-bf16 -mamx-int8
 ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
 ALL_CFLAGS += $(ISA)

@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include "common/base/die.h"
 #include "common/base/opt.h"
+#include "common/base/wait.h"
 #include "common/mbert/infer.h"
 #include "formats/stream.h"
 
@@ -39,6 +40,7 @@ main(int argc, char **argv)
         OPT_COMMON(&path),
         OPT_END
     };
+    wait_briefly(argv);
     argc = opt_parse(argc, argv, "-m DIR [FILE...]", table);
     o.device = devices[device];
     struct infer *f = infer_open(&o);

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include "common/base/die.h"
 #include "common/base/opt.h"
+#include "common/base/wait.h"
 #include "common/mbert/train.h"
 
 static const char *const devices[] = { "cpu", "cuda", "auto" };
@@ -26,6 +27,7 @@ main(int argc, char **argv)
                                .max_norm = 1, .seed = 42, .tokens = 8192,
                                .log_every = 100 };
     int device = 0;
+    wait_briefly(argv);
     const struct opt table[] = {
         OPT_STR('m', "model", &o.dir, "DIR", "model directory to start from (required)"),
         OPT_STR('o', "output", &o.out, "DIR", "model directory to write (required)"),

@@ -28,6 +28,7 @@ struct acts {
     int by_token;                          /* the head looks at every token: N = T */
     enum dtype type;                       /* of A */
     int window_off;                        /* mbert_encode: every layer sees everything */
+    int firsts;                            /* mbert_encode: cls pooling is all that follows */
     uint64_t drop_key;                     /* the caller's, training: 0 is no dropout */
     int *ids;                              /* [T] device */
     struct mat embed_stat;                 /* [T,2] */

@@ -52,6 +52,27 @@ block_forward(const struct model *m, struct acts *s, const struct seqs *q, int i
     be->linear_add(m->c, next, s->g, &p->Wo2, a->x2, (struct drop){ 0, 0 });
 }
 
+void
+block_firsts(const struct model *m, struct acts *s, const struct seqs *q, int i)
+{
+    const struct layer_params *p = &m->p.layer[i];
+    const struct layer_acts *a = &s->layer[i];
+    const struct ops *be = m->be;
+    const struct view w = view_of(m, s, i);
+    const struct drop never = { 0, 0 };
+    const struct mat none = { 0 }, x = mat_rows(s->final, 0, q->n),
+                     o = mat_rows(a->o, 0, q->n), h = mat_rows(s->h, 0, q->n),
+                     g = mat_rows(s->g, 0, q->n);
+    be->norm_qkv(m->c, a->qkv, none, s->h, a->x, i ? &p->attn_norm : NULL, &p->Wqkv, w.rope,
+                 m->cfg.heads, q);
+    be->attention(m->c, o, none, w.q, w.k, w.v, m->cfg.heads, q, w.window, w.scale, never);
+    be->pool(m->c, x, a->x, q, OP_CLS);
+    be->linear_add(m->c, x, o, &p->Wo, x, never);
+    be->norm_glu(m->c, g, none, none, h, x, &p->mlp_norm, &p->Wi, (enum act)m->cfg.act,
+                 never);
+    be->linear_add(m->c, x, g, &p->Wo2, x, never);
+}
+
 static void
 mlp_backward(const struct model *m, struct layer_params *g, struct acts *s, int i)
 {

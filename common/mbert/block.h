@@ -11,6 +11,11 @@
 #include "common/mbert/mbert.h"
 /* Layer i: s->layer[i].x -> the next layer's x, or s->x after the last. */
 void block_forward(const struct model *m, struct acts *s, const struct seqs *q, int i);
+/*
+ * The last layer where cls pooling follows: all rows are keys and values, but only the first
+ * row of each sequence asks and goes on.  s->layer[i].x -> s->final, its first B rows.
+ */
+void block_firsts(const struct model *m, struct acts *s, const struct seqs *q, int i);
 /* Layer i: s->dx becomes the gradient of s->layer[i].x; g += those of its parameters. */
 void block_backward(const struct model *m, struct params *g, struct acts *s,
                     const struct seqs *q, int i);

@@ -91,13 +91,18 @@ run_chunk(const struct crew *w, struct member *r, const struct crew_job *j, stru
     acts_fit(&r->acts, &r->m, ACTS_INFER, be->type(r->m.c), T, k.n);
     struct acts s = acts_cut(&r->acts, T, k.n);
     be->seqs_make(r->m.c, &q, k.n, cu);
+    const int one_each = j->output != CREW_HIDDEN && !crew_by_token(w, j);
+    int empty = 0; /* pools to zero, which only pooling knows */
+    for (int i = 0; i < k.n; i++)
+        empty |= cu[i] == cu[i + 1];
+    s.firsts = one_each && j->pooling == OP_CLS && !j->each && !empty;
     be->upload(r->m.c, s.ids, j->ids + start, (size_t)T * sizeof *s.ids);
     mbert_encode(&r->m, &s, &q, j->window_off, j->each, j->arg);
     struct mat from = s.final;
-    if (j->output != CREW_HIDDEN && !crew_by_token(w, j)) {
+    if (one_each && !s.firsts)
         mbert_pool(&r->m, &s, &q, j->pooling);
+    if (one_each)
         from = s.pooled;
-    }
     if (j->output == CREW_LOGITS) {
         head_forward(&r->m, &s, from);
         from = s.logits;

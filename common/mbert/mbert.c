@@ -21,7 +21,15 @@ mbert_encode(struct model *m, struct acts *s, const struct seqs *q, int window_o
     for (int i = 0; i < m->cfg.layers; i++) {
         if (each)
             each(arg, i, s->layer[i].x);
-        block_forward(m, s, q, i);
+        if (s->firsts && i + 1 == m->cfg.layers)
+            block_firsts(m, s, q, i);
+        else
+            block_forward(m, s, q, i);
+    }
+    if (s->firsts) {
+        be->norm(m->c, s->pooled, (struct mat){ 0 }, mat_rows(s->final, 0, q->n),
+                 &m->p.final_norm);
+        return;
     }
     if (each)
         each(arg, m->cfg.layers, s->x);

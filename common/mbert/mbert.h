@@ -14,6 +14,8 @@
 typedef void hidden_fn(void *arg, int layer, struct mat x);
 /*
  * The encoder: s->ids -> s->final.  window_off: every layer global (rope tables unchanged).
+ * With s->firsts (inference, each NULL) the last layer computes what the first rows need,
+ * and s->pooled is made at once instead of s->final: call no mbert_pool then.
  * each may be NULL.  Dropout with the config's probabilities when s->drop_key is not 0.
  */
 void mbert_encode(struct model *m, struct acts *s, const struct seqs *q, int window_off,

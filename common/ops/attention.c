@@ -79,7 +79,7 @@ attend_block(const struct ctx *c, const struct attend *a, struct block b, int he
 {
     const int K = a->h.size, at = head * K;
     struct online row[QUERY_ROWS];
-    float *o = mat_f32(a->o, b.row) + at;
+    float *o = mat_f32(a->o, b.out) + at;
     struct keys all = keys_of(&a->h, b);
     for (int i = 0; i < b.rows; i++)
         row[i] = (struct online){ -INFINITY, 0 };
@@ -136,10 +136,21 @@ cpu_attention(struct ctx *c, struct mat o, struct mat lse, struct mat q, struct 
     check_f32(q);
     check_f32(k);
     check_f32(v);
-    assert(same_shape(o, q) && same_shape(k, q) && same_shape(v, q));
+    assert(o.cols == q.cols && same_shape(k, q) && same_shape(v, q));
+    assert(o.rows == q.rows || (o.rows == s->n && !lse.p));
     assert(!lse.p || (lse.rows == q.rows && lse.cols == heads && lse.type == F32));
     blas_open(c);
     const struct shares scores = cpu_shares(c, QUERY_ROWS * KEY_ROWS);
+    if (o.rows != q.rows) { /* only first rows ask */
+        CPU_FOR
+        for (int i = 0; i < s->n * heads; i++) {
+            const int b = i / heads, first = s->cu[b], end = s->cu[b + 1];
+            if (first < end)
+                attend_block(c, &a, (struct block){ first, end, first, 1, b }, i % heads,
+                             cpu_share(scores));
+        }
+        return;
+    }
     CPU_FOR
     for (int i = 0; i < plan->blocks * heads; i++)
         attend_block(c, &a, plan->block[i / heads], i % heads, cpu_share(scores));

@@ -107,7 +107,7 @@ head_bwd(const struct ctx *c, const struct attend *a, int first, int end, int he
     clear(a->dv, first, end, at, K);
     for (int row = first; row < end; row += QUERY_ROWS) {
         const struct block b = { first, end, row,
-                                 end - row < QUERY_ROWS ? end - row : QUERY_ROWS };
+                                 end - row < QUERY_ROWS ? end - row : QUERY_ROWS, row };
         const struct keys all = keys_of(&a->h, b);
         for (int i = 0; i < b.rows; i++)
             D[i] = (float)row_dot(mat_f32(a->dout, row + i) + at,

@@ -80,7 +80,7 @@ tile_seen(const struct job *j, int query, int key)
     return w < 0 || (key - (query + TILE - 1) <= w && query - (key + TILE - 1) <= w);
 }
 
-/* ---- what a group of queries brings ---------------------------------------------------- */
+/* ---- what a group of queries brings ------------------------------------------------- */
 static void
 lay_matrix(const struct job *j, const struct task *t, const struct group *g, struct mat m,
            uint32_t *rows, uint32_t *cols)
@@ -124,7 +124,7 @@ lay_group(const struct job *j, const struct task *t, const struct group *g, stru
     memset(w->dq, 0, (size_t)GROUP * (size_t)j->h.size * sizeof *w->dq);
 }
 
-/* ---- a tile: TILE keys and the panels [from, to) of the group's queries ---------------- */
+/* ---- a tile: TILE keys and the panels [from, to) of the group's queries ------------- */
 struct meet { int key, rows, from, to; };
 
 /* Sixteen queries from i on, one key: S and dP become P, dropped P, and dS. */
@@ -135,7 +135,8 @@ grads_at(const struct job *j, const struct place *w, int row, int i, int query, 
 {
     const __m512 s = _mm512_loadu_ps(w->s + row * GROUP + i);
     __m512 dp = _mm512_loadu_ps(w->dp + row * GROUP + i);
-    __m512 p = vector_exp2(_mm512_fmsub_ps(s, splat(j->exponent), _mm512_loadu_ps(w->lse + i)));
+    __m512 p = vector_exp2(
+        _mm512_fmsub_ps(s, splat(j->exponent), _mm512_loadu_ps(w->lse + i)));
     if (j->h.window >= 0) {
         const int from = key - j->h.window - query, to = key + j->h.window + 1 - query;
         p = _mm512_maskz_mov_ps((__mmask16)(first_lanes(to) & ~first_lanes(from)), p);
@@ -239,7 +240,7 @@ add_dq(const struct job *j, const struct group *g, int chunk, int end, struct pl
     }
 }
 
-/* ---- what leaves ----------------------------------------------------------------------- */
+/* ---- what leaves -------------------------------------------------------------------- */
 static void
 put_dq(const struct job *j, const struct task *t, const struct group *g,
        const struct place *w)
@@ -267,13 +268,14 @@ put_rows(const struct job *j, const struct task *t, struct mat to, const float *
                      _mm512_mul_ps(splat(by), _mm512_loadu_ps(from + c)));
 }
 
-/* ---- a task ---------------------------------------------------------------------------- */
+/* ---- a task ------------------------------------------------------------------------- */
 static void
 group_bwd(const struct job *j, const struct task *t, const struct group *g, struct place *w)
 {
     const int window = j->h.window, last = g->from + g->rows;
     const int first = window >= 0 && g->from > window ? (g->from - window) / TILE * TILE : 0;
-    const int end = round_up(window >= 0 && window < t->n - last ? last + window : t->n, TILE);
+    const int seen = window >= 0 && window < t->n - last ? last + window : t->n,
+              end = round_up(seen, TILE);
     lay_group(j, t, g, w);
     for (int chunk = first; chunk < end; chunk += KEYS) {
         const int stop = least(chunk + KEYS, end);

@@ -23,10 +23,11 @@ struct job {
     const struct kernel *k;
     struct heads h;
     struct mat o, lse, q, key, value;
+    int firsts;     /* only first rows ask, and o has one row a sequence */
     float exponent; /* scale log2(e): probabilities are 2^(exponent (s - m)) */
 };
 /* A range of one head's queries, and the thread's memory for it. */
-struct task { int first, end, head, from, to; };
+struct task { int first, end, head, from, to, out; }; /* out: o's row of query 0 */
 struct place {
     uint32_t *keys, *values; /* panels of keys [base, ...) */
     float *s, *o;            /* [ROWS,KEYS], [GROUP,K] */
@@ -243,7 +244,8 @@ put_rows(const struct job *j, const struct task *t, const struct place *w, int r
     for (int i = 0; i < rows; i++) {
         const float l = _mm512_reduce_add_ps(_mm512_loadu_ps(w->l + (size_t)i * LANE));
         const int to = t->first + row + i;
-        char *o = (char *)j->o.p + ((ptrdiff_t)to * j->o.ld + t->head * K) * size;
+        char *o = (char *)j->o.p +
+                  ((ptrdiff_t)(t->out + row + i) * j->o.ld + t->head * K) * size;
         shrink_row(w->o + (size_t)i * (size_t)K, K, 1 / l);
         panel_convert(o, j->o.type, w->o + (size_t)i * (size_t)K, F32, (size_t)K);
         if (j->lse.p)
@@ -319,7 +321,8 @@ place_of(float *p, const struct sizes *z)
 static void
 check(const struct job *j)
 {
-    assert(same_shape(j->o, j->q) && same_shape(j->key, j->q) && same_shape(j->value, j->q));
+    assert(j->o.cols == j->q.cols && (j->firsts || j->o.rows == j->q.rows));
+    assert(same_shape(j->key, j->q) && same_shape(j->value, j->q));
     assert(j->key.type == j->q.type && j->value.type == j->q.type && j->k);
     assert(!j->lse.p || (j->lse.rows == j->q.rows && j->lse.cols == j->h.n));
     (void)j;
@@ -333,6 +336,7 @@ attention_packed(struct ctx *c, struct mat o, struct mat lse, struct mat q, stru
     const struct plan *plan = s->plan;
     const struct job j = { .k = q.type == F32 ? c->f32 : c->bf16,
                            .h = heads_of(q, heads, s, window, scale, drop),
+                           .firsts = o.rows != q.rows, /* then o.rows is s->n */
                            .o = o, .lse = lse, .q = q, .key = k, .value = v,
                            .exponent = scale * 1.44269504088896341f };
     const int range = range_of(c, s, heads), parts = (s->longest + range - 1) / range;
@@ -346,10 +350,11 @@ attention_packed(struct ctx *c, struct mat o, struct mat lse, struct mat q, stru
 #pragma omp for schedule(dynamic, 1) nowait
         for (int i = 0; i < s->n * heads * parts; i++) {
             const int b = plan->order[i / (heads * parts)], n = s->cu[b + 1] - s->cu[b];
-            const int from = i / heads % parts * range;
+            const int from = i / heads % parts * range, asks = j.firsts && n ? 1 : n;
             const struct task t = { s->cu[b], s->cu[b + 1], i % heads, from,
-                                    n - from < range ? n : from + range };
-            if (from < n)
+                                    asks - from < range ? asks : from + range,
+                                    j.firsts ? b : s->cu[b] };
+            if (from < asks)
                 attend_task(&j, &t, &w);
         }
         j.k->end();

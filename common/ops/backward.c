@@ -23,7 +23,7 @@ store_bf16(uint16_t *p, __mmask16 m, __m512 x)
     store_as(p, BF16, 0, m, x);
 }
 
-/* ---- GLU ------------------------------------------------------------------------------- */
+/* ---- GLU ---------------------------------------------------------------------------- */
 /* g = a(u1) u2, du1 = dg u2 a'(u1), du2 = dg a(u1); gelu: a' = Phi + u pdf */
 static void
 gelu_row_bwd(uint16_t *du, uint16_t *g, const uint16_t *dg, const uint16_t *u, int F)
@@ -82,7 +82,7 @@ backward_glu(struct ctx *c, struct mat du, struct mat g, struct mat dg, struct m
     }
 }
 
-/* ---- rotation -------------------------------------------------------------------------- */
+/* ---- rotation ----------------------------------------------------------------------- */
 /* One head back: halves a, b become (a c + b s, b c - a s). */
 static void
 turn_back(uint16_t *h, const float *table, int half)
@@ -112,7 +112,7 @@ backward_rope(struct ctx *c, struct mat dqkv, struct rope rope, int heads,
                       mat_f32(rope.table, plan->position[t]), K / 2);
 }
 
-/* ---- LayerNorm ------------------------------------------------------------------------- */
+/* ---- LayerNorm ---------------------------------------------------------------------- */
 struct normed { const uint16_t *dy; const float *x, *w; float mean, r; int n; };
 
 /* g = dy w and xhat of sixteen columns */
@@ -182,7 +182,7 @@ backward_norm(struct ctx *c, struct mat dx, struct mat dw, struct mat db, struct
         sum_parts(c, db.p, part + n, parts, stride, n);
 }
 
-/* ---- dropout --------------------------------------------------------------------------- */
+/* ---- dropout ------------------------------------------------------------------------ */
 void
 backward_dropout(struct ctx *c, struct mat y, struct mat x, struct drop drop)
 {
@@ -198,7 +198,7 @@ backward_dropout(struct ctx *c, struct mat y, struct mat x, struct drop drop)
     }
 }
 
-/* ---- the optimizer --------------------------------------------------------------------- */
+/* ---- the optimizer ------------------------------------------------------------------ */
 /* In F32 by lanes, chunks in double. */
 double
 backward_squares(const float *g, int n)

@@ -52,7 +52,7 @@ float *cpu_share(struct shares s); /* the calling thread's */
 
 /* A block of query rows: rows [row, row + rows) of the sequence whose rows are [first,
  * end). */
-struct block { int first, end, row, rows; };
+struct block { int first, end, row, rows, out; }; /* out: the row of what it makes */
 enum { QUERY_ROWS = 64 };
 struct plan {
     struct block *block; /* query blocks of at most QUERY_ROWS, longest sequences first */

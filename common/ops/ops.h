@@ -108,7 +108,8 @@ typedef void op_norm_qkv_fn(struct ctx *c, struct mat qkv, struct mat stat, stru
 /*
  * o = softmax(scale q k^T over visible keys) v, per sequence and head.  Visible: same
  * sequence and (window < 0 or |i - j| <= window).  o [T,D] A; lse [T,H] F32 (p NULL at
- * inference): log of the sum of exp(scale q.k).  q, k, v [T,D] A views, ld free.
+ * inference): log of the sum of exp(scale q.k).  q, k, v [T,D] A views, ld free.  With o
+ * [B,D] (and no lse) only the first row of each sequence asks: row b of o is its answer.
  * Tiled with an online softmax: no T x T scores; window layers touch only visible tiles.
  */
 typedef void op_attention_fn(struct ctx *c, struct mat o, struct mat lse, struct mat q, struct mat k, struct mat v,
