@@ -17,7 +17,7 @@
 #include "common/ops/panel.h"
 #include "common/ops/vector.h"
 
-enum { ROWS = 32, GROUP = 128, KEYS = 256, LANE = 16 };
+enum { ROWS = 32, GROUP = 128, KEYS = 256, LANE = 16, ROWS_ALONE = 256 };
 
 struct job {
     const struct kernel *k;
@@ -340,10 +340,12 @@ attention_packed(struct ctx *c, struct mat o, struct mat lse, struct mat q, stru
                            .o = o, .lse = lse, .q = q, .key = k, .value = v,
                            .exponent = scale * 1.44269504088896341f };
     const int range = range_of(c, s, heads), parts = (s->longest + range - 1) / range;
+    /* a few rows are done before a second thread has come and gone */
+    const int threads = (long)s->rows * heads <= ROWS_ALONE ? 1 : c->threads;
     const struct sizes z = sizes_of(&j, s->longest);
     const struct shares mine = cpu_shares(c, z.all);
     check(&j);
-#pragma omp parallel num_threads(c->threads)
+#pragma omp parallel num_threads(threads)
     {
         struct place w = place_of(cpu_share(mine), &z);
         j.k->begin();

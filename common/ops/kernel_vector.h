@@ -7,6 +7,7 @@
  */
 #if defined __AVX512F__
 #include <immintrin.h>
+#include <string.h>
 #include "common/ops/kernel.h"
 
 enum { VECTOR_ROWS = 14 };
@@ -26,7 +27,9 @@ vector_tile(vector_op *op, const int rows, float *c, ptrdiff_t ldc, const char *
         const __m512 b0 = _mm512_loadu_ps(panel), b1 = _mm512_loadu_ps(panel + 16);
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
-            const __m512 x = _mm512_set1_ps(*(const float *)(const void *)(a + r * lda));
+            float word; /* two bf16 may lie at an odd element */
+            memcpy(&word, a + r * lda, sizeof word);
+            const __m512 x = _mm512_set1_ps(word);
             s0[r] = op(s0[r], x, b0);
             s1[r] = op(s1[r], x, b1);
         }

@@ -42,9 +42,30 @@ teardown(void **s)
 static inline struct rig *
 rig_of(void **state)
 {
-    if (!*state)
-        skip();
+    assert_non_null(*state);
     return *state;
+}
+
+static inline void
+absent(void **state)
+{
+    (void)state;
+}
+
+/* Runs the tests; those of a set that this machine lacks become a SKIP with the reason. */
+static inline int
+half_run(struct CMUnitTest *tests, int n)
+{
+    unsetenv("MBERT_CPU");
+    const enum isa best = isa_pick();
+    for (int i = 0; i < n; i++) {
+        const enum isa isa = tests[i].setup_func == setup_amx ? ISA_AMX : ISA_BF16;
+        if (best < isa)
+            tests[i] = (struct CMUnitTest){ mem_printf("%s # SKIP no %s here", tests[i].name,
+                                                       isa_name(isa)),
+                                            absent, NULL, NULL, NULL };
+    }
+    return _cmocka_run_group_tests("half", tests, (size_t)n, NULL, NULL);
 }
 
 /* Random values that BF16 holds exactly. */
