@@ -259,6 +259,7 @@ print(*[k for k in json.loads(b[8:8 + int.from_bytes(b[:8], "little")]) if "_" !
             cmp - <(unsafe int8)
         run -0 mbert-fwd -m guard --dtype int8 --print-config
         [[ $output == *", $set int8"* && $output == *$'dtype\tINT8'* ]]
+        [[ $output == *$'products\tint8 in layers 1 to 3, bf16 in the rest'* ]]
     done
 }
 

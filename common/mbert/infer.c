@@ -252,6 +252,20 @@ print_config(const struct config *c)
     printf("activation\t%s, head %s\n", acts[c->act], acts[c->classifier_act]);
 }
 
+/* What is multiplied in which type. */
+static void
+print_products(const struct infer *f)
+{
+    switch (f->m.be->precision(f->m.c)) {
+    case OP_INT8:
+        printf("products\tint8 in layers %d to %d, bf16 in the rest and in attention, f32 in "
+               "the head\n", MODEL_FINE_LAYERS, f->m.cfg.layers - 1);
+        return;
+    case OP_BF16: printf("products\tbf16 in every layer, f32 in the head\n"); return;
+    default: printf("products\tf32\n");
+    }
+}
+
 void
 infer_print(const struct infer *f)
 {
@@ -265,6 +279,7 @@ infer_print(const struct infer *f)
     printf("emit\t%s\npooling\t%s\nnormalize\t%s\nattention\t%s\n", emits[f->o.emit],
            poolings[f->o.pooling], f->o.normalize ? "yes" : "no",
            f->o.attention_global ? "global (windows ignored)" : "config");
+    print_products(f);
     printf("device\t%s\ndtype\t%s\nweights\t%s\n", f->m.be->about(f->m.c), precision_of(f),
            f->m.mapped ? "packed before (--pack)" : f->m.blobs ? "packed now" : "as they lie");
 }

@@ -84,19 +84,13 @@ pack_both(struct model *m, struct arena *a, struct weight *w, enum weight_use us
         pack(m, a, w, WEIGHT_BACKWARD);
 }
 
-/*
- * What int8 does to the first layer passes through all others, and its Wqkv reads embeddings
- * that no norm precedes: in bf16 it leaves .7 (22 layers) to .6 (6) of the whole error.
- */
-enum { FINE_LAYERS = 1 };
-
 /* Run twice to measure and place; once more whenever the masters have changed. */
 static void
 pack_all(struct model *m, struct arena *a)
 {
     for (int i = 0; i < m->cfg.layers && !(m->flags & MODEL_HEAD); i++) {
         struct layer_params *l = &m->p.layer[i];
-        const enum weight_use use = i < FINE_LAYERS ? WEIGHT_FINE : WEIGHT_FORWARD;
+        const enum weight_use use = i < MODEL_FINE_LAYERS ? WEIGHT_FINE : WEIGHT_FORWARD;
         pack_both(m, a, &l->Wqkv, use);
         pack_both(m, a, &l->Wo, use);
         pack_both(m, a, &l->Wi, use);
