@@ -43,7 +43,7 @@ round_up(int n, int to)
     return (n + to - 1) / to * to;
 }
 
-/* Keys that queries [from, to) see, from a multiple of PANEL on, counted in the sequence. */
+/* Keys that queries [from, to) see, from a multiple of PANEL on; all in the sequence. */
 static struct keys
 keys_seen(const struct job *j, const struct task *t, int from, int to)
 {
@@ -88,8 +88,8 @@ lay_keys(const struct job *j, const struct task *t, struct place *w)
 
 /* c [rows, panels x PANEL] (+)= a x panels, each `stride` words after the other. */
 static void
-products(const struct kernel *k, struct meanwhile *m, float *c, ptrdiff_t ldc, int rows, const char *a,
-         ptrdiff_t lda, const uint32_t *panels, size_t stride, int n, int words, int add)
+products(const struct kernel *k, struct meanwhile *m, float *c, ptrdiff_t ldc, int rows,
+         const char *a, ptrdiff_t lda, const uint32_t *panels, size_t stride, int n, int words, int add)
 {
     for (int i = 0; i < n; i++)
         for (int r = 0; r < rows; r += k->rows)
@@ -104,7 +104,7 @@ hide_lanes(float *s, __mmask16 m)
     _mm512_storeu_ps(s, _mm512_mask_mov_ps(_mm512_loadu_ps(s), m, splat(-1e30f)));
 }
 
-/* Scores beside those that are seen, in the pairs of vectors at both ends, become minus much. */
+/* Scores beside those that are seen, in the vectors at both ends, become minus much. */
 VECTOR void
 hide(float *s, struct seen see)
 {
@@ -231,7 +231,8 @@ attend_tile(const struct job *j, const struct task *t, struct place *w, int row,
              (size_t)w->key_words * PANEL, padded / PANEL, w->key_words, 0);
     for (int i = 0; i < rows; i++)
         attend_row(j, t, w, row + i, own + i, i, k, n);
-    products(kn, &w->idle, w->o + (size_t)own * (size_t)K, K, rows, bf16 ? (char *)w->p : (char *)w->s,
+    products(kn, &w->idle, w->o + (size_t)own * (size_t)K, K, rows,
+             bf16 ? (char *)w->p : (char *)w->s,
              KEYS * (bf16 ? 2 : 4), w->values + value_word, (size_t)w->words * PANEL,
              K / PANEL, kernel_words(kn, padded), 1);
 }

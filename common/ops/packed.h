@@ -40,13 +40,31 @@ packed_first(const struct packed *p, int unit)
 struct unscale { const float *scale, *row; const int32_t *sums; };
 
 /* What the done functions below are given. */
-struct done_linear { struct mat y, u, r; const float *b; enum act act; struct drop drop; struct unscale s; };
+struct done_linear {
+    struct mat y, u, r;
+    const float *b;
+    enum act act;
+    struct drop drop;
+    struct unscale s;
+};
 done_fn done_linear; /* u = c + b, y = act(u) */
 done_fn done_add;    /* y = r + drop(c + b) */
 done_fn done_more;   /* y += c, F32 */
-struct done_glu { struct mat g, u; const float *b; enum act act; struct drop drop; struct unscale s; };
+struct done_glu {
+    struct mat g, u;
+    const float *b;
+    enum act act;
+    struct drop drop;
+    struct unscale s;
+};
 done_fn done_glu;    /* g = drop(act(c0 + b) (c1 + b)), u both */
-struct done_qkv { struct mat qkv, table; const int *position; const float *b; int size; struct unscale s; };
+struct done_qkv {
+    struct mat qkv, table;
+    const int *position;
+    const float *b;
+    int size;
+    struct unscale s;
+};
 done_fn done_qkv;    /* heads of q and k rotated */
 
 /* The forward ops over W->fwd; x of the type that the blob was packed for. */
