@@ -169,6 +169,16 @@ END
     mbert-fwd -m m --emit logits b | tens cmp --atol 0.3 - want
 }
 
+@test "shapes that are not packed, 16-bit weights: chunks by threads as the whole" {
+    need_command python3
+    edit 'cast("b")'
+    sed -i 's/"num_attention_heads": 3/"num_attention_heads": 4/' m/config.json
+    for i in 1 2 3 4; do cat test.jsonl; done | bpe-tok -q -m m | pack-batch --tokens 8192 > b
+    mbert-fwd -m m --emit logits --threads 1 b > want
+    mbert-fwd -m m --emit logits --threads 2 b | tens cmp --atol 1e-4 - want
+    mbert-fwd -m m --emit logits --threads 3 b | tens cmp --atol 1e-4 - want
+}
+
 @test "tensors that config.json does not explain are said" {
     need_command python3
     edit 'h["model.layers.1.attn.Wo.bias"] = {"dtype": "F32", "shape": [96], "data_offsets": [len(d), len(d) + 384]}; d += bytes(384)'

@@ -50,7 +50,7 @@ backend(const struct infer_options *o)
 static const char *
 precision_of(const struct infer *f)
 {
-    static const char *const names[] = { "", "F32", "BF16", "INT8" };
+    static const char *const names[] = { "", "F32", "BF16", "INT8", "F32" };
     return names[f->m.be->precision(f->m.c)];
 }
 

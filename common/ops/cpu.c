@@ -37,7 +37,7 @@ cpu_open(int threads, enum precision precision)
 enum precision
 cpu_precision(struct ctx *c)
 {
-    return c->precision == OP_PLAIN ? OP_F32 : c->precision;
+    return c->precision;
 }
 
 enum dtype

@@ -190,12 +190,6 @@ packed_of(const struct left *l, const void *panels, int depth, int rows, int uni
                             .arg = arg };
 }
 
-static int
-panels_of(int columns)
-{
-    return (columns + PANEL - 1) / PANEL;
-}
-
 void
 packed_linear(struct ctx *c, struct mat y, struct mat u, struct mat x,
               const struct weight *W, enum act act)

@@ -68,7 +68,8 @@ struct adam { double lr, beta1, beta2, eps, decay, max_norm; int64_t step; }; /*
 /* A context with `threads` workers (0: as many as the machine has, OMP_NUM_THREADS honoured).
  * A precision the machine cannot do is die_usage. */
 typedef struct ctx *op_open_fn(int threads, enum precision precision);
-/* What OP_AUTO became; the type of A: F32 or BF16. */
+/* The precision, what OP_AUTO became: a context opened with it meets the same blobs.  The
+ * type of A: F32 or BF16. */
 typedef enum precision op_precision_fn(struct ctx *c);
 typedef enum dtype op_type_fn(struct ctx *c);
 typedef int op_threads_fn(struct ctx *c);

@@ -149,12 +149,6 @@ packed_run(struct ctx *c, const struct packed *p)
 }
 
 /* ---- blobs ---------------------------------------------------------------------------- */
-static int
-panels_of(int columns)
-{
-    return (columns + PANEL - 1) / PANEL;
-}
-
 size_t
 packed_size(const struct kernel *k, struct mat w, int backward)
 {

@@ -31,6 +31,12 @@ struct packed {
 void packed_run(struct ctx *c, const struct packed *p);
 
 static inline int
+panels_of(int columns)
+{
+    return (columns + PANEL - 1) / PANEL;
+}
+
+static inline int
 packed_first(const struct packed *p, int unit)
 {
     return p->apart ? unit / p->apart * 2 * p->apart + unit % p->apart : unit;

@@ -224,7 +224,7 @@ precisions(void **state)
     for (int i = 0; i <= best; i++) {
         const int bf16 = i >= ISA_BF16;
         assert_int_equal(opened(names[i], OP_F32), 10 + OP_F32);
-        assert_int_equal(opened(names[i], OP_PLAIN), 10 + OP_F32);
+        assert_int_equal(opened(names[i], OP_PLAIN), 10 + OP_PLAIN);
         assert_int_equal(opened(names[i], OP_AUTO), bf16 ? 110 + OP_BF16 : 10 + OP_F32);
         assert_int_equal(opened(names[i], OP_BF16), bf16 ? 110 + OP_BF16 : 2);
         assert_int_equal(opened(names[i], OP_INT8), bf16 ? 110 + OP_INT8 : 2);
