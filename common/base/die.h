@@ -18,8 +18,11 @@ enum {
     EXIT_STOPPED = 5  /* interrupted, checkpoint saved */
 };
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 #define PRINTF_LIKE(a, b) __attribute__((format(printf, a, b)))
-#define DIE_FN _Noreturn void PRINTF_LIKE(1, 2)
+#define DIE_FN __attribute__((noreturn)) void PRINTF_LIKE(1, 2)
 
 extern const char *argv0; /* the tool's name, set by opt_parse */
 extern int quiet;         /* -q: warn() prints nothing */
@@ -50,4 +53,7 @@ void die_unlink(const char *path);
 void die_keep(const char *path); /* it has been renamed into place: forget it */
 
 void stdout_close(void); /* flush and close stdout; die_sys if any write was lost */
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -11,6 +11,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 enum dtype { F32, BF16, F16, F64, I64, I32, I16, I8, U64, U32, U16, U8, BOOL, DTYPES };
 size_t dtype_size(enum dtype t);            /* bytes of one element */
 const char *dtype_name(enum dtype t);       /* "F32": the safetensors name */
@@ -44,4 +47,7 @@ mat_f32(struct mat m, int row)
 {
     return (float *)m.p + (ptrdiff_t)row * m.ld;
 }
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -9,6 +9,9 @@
  * Allocation failure is die_sys("out of memory (N bytes)").
  */
 #include <stddef.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
 size_t mem_add(size_t a, size_t b);
 size_t mem_mul(size_t a, size_t b);
 static inline int size_add(size_t a, size_t b, size_t *r) { return !__builtin_add_overflow(a, b, r); }
@@ -46,4 +49,7 @@ void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(print
  */
 struct arena { char *base; size_t used, peak; };
 void *arena_take(struct arena *a, size_t n, size_t size);
+#ifdef __cplusplus
+}
+#endif
 #endif

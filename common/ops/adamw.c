@@ -69,14 +69,14 @@ update(float *restrict w, const float *restrict g, float *restrict m, float *res
     }
 }
 
-void
+int
 cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a,
           const float *norm)
 {
     const double lr = a->lr, b1 = a->beta1, b2 = a->beta2, step = (double)a->step;
     assert(a->step >= 1);
     if (!isfinite(*norm))
-        return;
+        return 0;
     const double clip = a->max_norm > 0 ? a->max_norm / ((double)*norm + 1e-6) : 1;
     const struct adam_step s = {
         .clip = clip < 1 ? clip : 1,
@@ -102,4 +102,5 @@ cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a,
         else
             update(p->w + at, p->g + at, p->m + at, p->v + at, piece[i].n, own);
     }
+    return 0;
 }

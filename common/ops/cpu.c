@@ -52,6 +52,28 @@ cpu_threads(struct ctx *c)
     return c->threads;
 }
 
+int
+cpu_shares_memory(struct ctx *c)
+{
+    (void)c;
+    return 1;
+}
+
+/* A call is all that starting an op costs here. */
+int
+cpu_replay(struct ctx *c, uint64_t key)
+{
+    (void)c;
+    (void)key;
+    return 0;
+}
+
+void
+cpu_recorded(struct ctx *c)
+{
+    (void)c;
+}
+
 /* The type, words that depths are padded to, and the version of the form. */
 const char *
 cpu_packing(struct ctx *c)

@@ -81,6 +81,19 @@ cpu_download(struct ctx *c, void *host, const void *device, size_t bytes)
 }
 
 void
+cpu_fetch(struct ctx *c, void *host, const void *device, size_t bytes)
+{
+    cpu_download(c, host, device, bytes);
+}
+
+void
+cpu_fetched(struct ctx *c, int later)
+{
+    (void)c;
+    (void)later;
+}
+
+void
 cpu_zero(struct ctx *c, void *device, size_t bytes)
 {
     enum { PIECE = 1 << 18 };

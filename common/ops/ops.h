@@ -20,7 +20,8 @@
  * gradients of activations are `=`; the residual stream's dx is `+=`.  Arguments do not
  * overlap unless the op says so.
  *
- * Ops do not fail: shapes are asserted, machine errors die.  Only sync and download wait.
+ * Ops do not fail: shapes are asserted, machine errors die.  Only sync, download and fetched
+ * wait.
  * Sums are F32 in a fixed order: same input, same bytes, for any thread count.
  *
  * drop = {p, key}: dropout with probability p, the mask recomputed from (key, element), never
@@ -60,8 +61,9 @@ enum weight_use { WEIGHT_FORWARD, WEIGHT_BACKWARD, WEIGHT_HEAD, WEIGHT_FINE };
  * others want hidden, feed-forward and head sizes in multiples of 32). */
 enum precision { OP_AUTO, OP_F32, OP_BF16, OP_INT8, OP_PLAIN };
 
-/* One tensor of the optimizer's table; all F32 [n]. */
-struct param { float *w, *g, *m, *v; int64_t n; int decays; };
+/* One tensor of the optimizer's table; all F32 [n].  of: the weight whose master w is, or
+ * NULL. */
+struct param { float *w, *g, *m, *v; int64_t n; int decays; const struct weight *of; };
 struct adam { double lr, beta1, beta2, eps, decay, max_norm; int64_t step; }; /* step counts from 1 */
 
 /* ---- state and memory --------------------------------------------------------------- */
@@ -73,6 +75,9 @@ typedef struct ctx *op_open_fn(int threads, enum precision precision);
 typedef enum precision op_precision_fn(struct ctx *c);
 typedef enum dtype op_type_fn(struct ctx *c);
 typedef int op_threads_fn(struct ctx *c);
+/* 1: device memory is the host's, and what a file maps can be read where it lies.  0: every
+ * mat that an op reads must have been uploaded. */
+typedef int op_shares_memory_fn(struct ctx *c);
 /* Names the form of this context's blobs: contexts that give the same name share them. */
 typedef const char *op_packing_fn(struct ctx *c);
 typedef void op_close_fn(struct ctx *c);
@@ -82,10 +87,26 @@ typedef void *op_alloc_fn(struct ctx *c, size_t bytes);        /* zeroed, 64-byt
 typedef void op_free_fn(struct ctx *c, void *p);
 typedef void *op_host_alloc_fn(struct ctx *c, size_t bytes);   /* host memory fit for upload */
 typedef void op_host_free_fn(struct ctx *c, void *p);
+/* Enqueued; host is the caller's again at once. */
 typedef void op_upload_fn(struct ctx *c, void *device, const void *host, size_t bytes);
 typedef void op_download_fn(struct ctx *c, void *host, const void *device, size_t bytes); /* waits */
+/*
+ * download in two steps.  fetch returns at once; host, which is host_alloc's, holds the bytes
+ * when fetched has returned, which waits for all fetches but the `later` newest (0 or 1).
+ */
+typedef void op_fetch_fn(struct ctx *c, void *host, const void *device, size_t bytes);
+typedef void op_fetched_fn(struct ctx *c, int later);
 typedef void op_zero_fn(struct ctx *c, void *device, size_t bytes);
 typedef void op_sync_fn(struct ctx *c);
+/*
+ * A run of ops that comes again: `key` names all that they get (shapes, addresses, scalars).
+ * replay returns 1 when it has started once more what was recorded under key: the ops are
+ * then not called.  Else 0: the caller runs them and calls recorded.  Between the two there
+ * is no alloc, upload, download, sync or seqs_make.  A backend that gains nothing by it
+ * always returns 0.
+ */
+typedef int op_replay_fn(struct ctx *c, uint64_t key);
+typedef void op_recorded_fn(struct ctx *c);
 /* Fills s for B sequences with rows cu[0..B] (host; copied): row positions, work lists. */
 typedef void op_seqs_make_fn(struct ctx *c, struct seqs *s, int n, const int *cu);
 typedef void op_seqs_free_fn(struct ctx *c, struct seqs *s);
@@ -178,13 +199,14 @@ typedef void op_sqnorm_fn(struct ctx *c, float *norm, const struct param *table,
  * One AdamW step for all tensors (Loshchilov & Hutter 2019, torch.optim.AdamW's order):
  * g' = g * min(1, max_norm / (norm + 1e-6)) (max_norm <= 0: no clipping); w *= 1 - lr decay
  * where decays; m, v; w -= lr (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps).
- * Skipped altogether when *norm is not finite.  Does not clear g.
+ * Skipped altogether when *norm is not finite.  Does not clear g.  Returns 1 when it has
+ * refreshed the blobs of the weights that the table names; after 0 they are packed again.
  */
-typedef void op_adamw_fn(struct ctx *c, const struct param *table, int n, const struct adam *a, const float *norm);
+typedef int op_adamw_fn(struct ctx *c, const struct param *table, int n, const struct adam *a, const float *norm);
 
 #define OPS(_)                                                                             \
-    _(open) _(close) _(precision) _(type) _(threads) _(packing) _(about) _(alloc) _(free)   \
-    _(host_alloc) _(host_free) _(upload) _(download) _(zero) _(sync) _(seqs_make) _(seqs_free) _(weight_size) _(weight_pack)      \
+    _(open) _(close) _(precision) _(type) _(threads) _(shares_memory) _(packing) _(about) _(alloc) _(free)   \
+    _(host_alloc) _(host_free) _(upload) _(download) _(fetch) _(fetched) _(zero) _(sync) _(replay) _(recorded) _(seqs_make) _(seqs_free) _(weight_size) _(weight_pack)      \
     _(embed_norm) _(norm_qkv) _(attention) _(linear_add) _(norm_glu) _(norm) _(linear)       \
     _(pool) _(gather_rows) _(scatter_rows) _(dropout) _(ce) _(bce) _(mse)                    \
     _(linear_dx) _(linear_dw) _(act_bwd) _(glu_bwd) _(attention_bwd) _(rope_bwd)             \
@@ -199,7 +221,9 @@ struct ops {
 
 /*
  * The backend of that name ("cpu", "cuda"), or for "auto" the best there is.  NULL: this
- * build has no such device.  "cuda" opens the module mbert-cuda.so.
+ * build has no such device.  "cuda" and "auto" open the module mbert-cuda.so: the one that
+ * MBERT_CUDA names, beside the executable or in ../lib/mbert-tools from there.  "cuda": one
+ * that is there but cannot be loaded is die_sys; that there is a card is for open to see.
  */
 const struct ops *ops_find(const char *name);
 #ifdef __cplusplus
