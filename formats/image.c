@@ -103,6 +103,30 @@ image_tensor(struct image *b, const char *name, enum dtype type, int rank,
     }
 }
 
+static size_t
+aligned(size_t n)
+{
+    return mem_add(n, 63) & ~(size_t)63;
+}
+
+void
+image_keep(struct image *b, struct buf *to)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < b->r.tensors; i++)
+        bytes = mem_add(bytes, aligned(b->r.tensor[i].bytes));
+    to->n = 0;
+    char *p = buf_room(to, mem_add(bytes, 64));
+    p += -(uintptr_t)p & 63;
+    for (int i = 0; i < b->r.tensors; i++) {
+        struct tensor *t = &b->r.tensor[i];
+        if (t->bytes)
+            memcpy(p, t->data, t->bytes);
+        t->data = p;
+        p += aligned(t->bytes);
+    }
+}
+
 void
 image_1d(struct image *b, const char *name, enum dtype type, int64_t n, const void *data)
 {

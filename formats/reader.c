@@ -51,6 +51,14 @@ stream_kind(const struct stream_in *s)
     return record_meta(&s->head, "schema");
 }
 
+void
+stream_before_wait(struct stream_in *s, void (*fn)(void *arg), void *arg)
+{
+    s->before_wait = fn;
+    s->arg = arg;
+    source_before_wait(s->source, fn, arg);
+}
+
 const char *
 stream_name(const struct stream_in *s)
 {

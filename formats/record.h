@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "common/base/mat.h"
+#include "common/base/mem.h"
 
 enum { TENSOR_RANK = 8, TENSOR_MAX = 65536, RECORD_MAX_HEADER = 16 << 20 };
 struct tensor {
@@ -88,6 +89,9 @@ void image_tensor(struct image *b, const char *name, enum dtype type, int rank,
                   const int64_t *shape, const void *data);                   /* name copied, data borrowed */
 void image_1d(struct image *b, const char *name, enum dtype type, int64_t n, const void *data);
 void image_2d(struct image *b, const char *name, enum dtype type, int64_t rows, int64_t cols, const void *data);
+/* Copies the data of what was added so far to `to`, which it empties first: what was borrowed
+ * may go. */
+void image_keep(struct image *b, struct buf *to);
 void image_finish(struct image *b); /* -> b->bytes, b->size */
 /* Length and JSON header only, for a writer that sends the tensors' data itself, in r's order. */
 void image_header(struct image *b);

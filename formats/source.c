@@ -1,6 +1,7 @@
 #include "formats/source.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +26,8 @@ struct source {
     size_t start, seen; /* no '\n' in [start, seen) */
     int64_t lineno;
     int skipping;
+    void (*before_wait)(void *arg);
+    void *arg;
 };
 
 struct source *
@@ -82,10 +85,27 @@ bad(struct source *s, const char *why)
     return -1;
 }
 
+void
+source_before_wait(struct source *s, void (*fn)(void *arg), void *arg)
+{
+    s->before_wait = fn;
+    s->arg = arg;
+}
+
+/* Nothing is there yet, and the writer has not closed. */
+static int
+would_wait(const struct source *s)
+{
+    struct pollfd p = { s->fd, POLLIN, 0 };
+    return !poll(&p, 1, 0);
+}
+
 /* Room for one read, and whatever is there: 0 at the end of the file. */
 static size_t
 read_some(struct source *s, void *to, size_t n)
 {
+    if (s->before_wait && would_wait(s))
+        s->before_wait(s->arg);
     for (;;) {
         const ssize_t k = read(s->fd, to, n);
         if (k >= 0)

@@ -19,6 +19,8 @@ const char *source_name(const struct source *s);          /* for messages: the p
 ptrdiff_t source_read(struct source *s, void *to, size_t n);
 const char *source_error(const struct source *s);
 void source_close(struct source *s);
+/* fn(arg) is called before every read that would wait for its writer; NULL: nothing is. */
+void source_before_wait(struct source *s, void (*fn)(void *arg), void *arg);
 
 /*
  * Lines: text up to '\n' (a final line may lack it), '\n' removed and one '\r' before it.

@@ -41,6 +41,9 @@ int64_t stream_rows(const struct stream_in *s);          /* input lines consumed
 int64_t stream_examples(const struct stream_in *s);      /* sums over the ends seen so far */
 int64_t stream_tokens(const struct stream_in *s);
 void stream_close(struct stream_in *s);
+/* fn(arg) is called before every read that would wait for the writer upstream: what is held
+ * back is written then. */
+void stream_before_wait(struct stream_in *s, void (*fn)(void *arg), void *arg);
 /* die_data("'FILE', record N: MESSAGE") for callers that find a record unusable. */
 _Noreturn void stream_bad(const struct stream_in *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* record_need on the current record, or stream_bad. */

@@ -356,6 +356,7 @@ file_end(struct stream_in *s)
         return WIRE_END;
     source_close(s->source);
     s->source = source_open(s->paths[s->next++], 1);
+    source_before_wait(s->source, s->before_wait, s->arg);
     s->state = WIRE_START;
     s->seq = s->number = 0;
     return AGAIN;

@@ -30,6 +30,8 @@ struct stream_in {
     int warned;                   /* a record of another kind was skipped */
     int upstream;                 /* why is the message of an error record */
     char why[1024];
+    void (*before_wait)(void *arg); /* stream_before_wait's, of every file */
+    void *arg;
 };
 
 /* As stream_open, but nothing is read yet.  Only a file that cannot be opened or read dies. */

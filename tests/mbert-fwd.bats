@@ -278,7 +278,6 @@ print(*[k for k in json.loads(b[8:8 + int.from_bytes(b[:8], "little")]) if "_" !
     usage "-m DIR is required" test.st.zst
     usage "--normalize needs --emit pooled" -m guard --emit hidden --normalize test.st.zst
     usage "--pooling needs --emit" -m guard --emit hidden --pooling cls test.st.zst
-    usage "--device cuda: this build has no such device" -m guard --device cuda test.st.zst
     MBERT_CPU=generic usage "--dtype bf16: 'generic', what this processor multiplies with, has no such products" -m guard --dtype bf16 test.st.zst
     MBERT_CPU=generic usage "--dtype int8: 'generic'" -m guard --dtype int8 test.st.zst
     MBERT_CPU=vax usage "MBERT_CPU=vax: not one of generic, avx2, avx512, bf16, amx" -m guard test.st.zst

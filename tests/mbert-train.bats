@@ -148,7 +148,6 @@ refuse() {
     refuse 2 "no output: use -o DIR" -m mini --train few.st.zst
     refuse 2 "no data: use --train FILE" -m mini -o out
     refuse 2 "unexpected operand 'x'" -m mini -o out --train few.st.zst x
-    refuse 2 "this build has no such device" -m mini --init random -o out --train few.st.zst --device cuda
     MBERT_CPU=generic refuse 2 "has no such products" -m mini --init random -o out --train few.st.zst --dtype bf16
     refuse 2 "'guard' is already there: choose another -o, or use --force" -m mini --init random -o guard --train few.st.zst
     refuse 2 "'shards' is not a model directory" -m mini --init random -o shards --force --train few.st.zst

@@ -31,4 +31,11 @@ int crew_rows(const struct crew *w, const struct crew_job *j);
 int crew_cols(const struct crew *w, const struct crew_job *j);
 /* out: host, rows x cols floats. */
 void crew_run(struct crew *w, const struct crew_job *j, float *out);
+/*
+ * The same in two steps, for devices that compute while the host goes on: out, which is
+ * host_alloc's, is filled when crew_finish has returned; `later`, 0 or 1, is how many jobs
+ * were started since.
+ */
+void crew_start(struct crew *w, const struct crew_job *j, float *out);
+void crew_finish(struct crew *w, int later);
 #endif

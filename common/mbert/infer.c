@@ -7,8 +7,8 @@
 #include <string.h>
 #include "common/base/die.h"
 #include "common/mbert/feed.h"
+#include "common/mbert/output.h"
 #include "common/mbert/packfile.h"
-#include "common/mbert/crew.h"
 
 enum { BATCH_TOKENS = 65536, CUT_TOKENS = 8192, RECORD_BYTES = 192 << 20 };
 
@@ -18,9 +18,10 @@ struct infer {
     struct model m;
     struct crew *crew;
     struct feed feed;
-    struct stream_out *out;
-    struct image image;
+    struct output output;
     struct buf host, layer;
+    struct pinned { float *p; size_t bytes; } ahead[2]; /* results of two batches in flight */
+    int turn;                                           /* whose the next batch is */
 };
 
 static const char *const emits[] = { "pooled", "hidden", "layers", "logits" };
@@ -37,15 +38,6 @@ check_options(const struct infer_options *o)
         die_usage("--pooling needs --emit pooled or logits");
 }
 
-static const struct ops *
-backend(const struct infer_options *o)
-{
-    const struct ops *be = ops_find(o->device);
-    if (!be)
-        die_usage("--device %s: this build has no such device", o->device);
-    return be;
-}
-
 /* What the products were computed in: results of two precisions do not mix in a stream. */
 static const char *
 precision_of(const struct infer *f)
@@ -60,7 +52,7 @@ infer_open(const struct infer_options *o)
     struct infer *f = mem_zalloc(1, sizeof *f);
     check_options(o);
     f->o = *o;
-    const struct ops *be = backend(o);
+    const struct ops *be = model_backend(o->device);
     model_load(&f->m, be, model_ctx(be, o->threads, (enum precision)o->dtype, o->dir), o->dir,
                o->pack                     ? MODEL_PACK
                : o->emit == EMIT_LOGITS ? 0
@@ -77,7 +69,6 @@ infer_open(const struct infer_options *o)
         mem_printf("--emit %s%s%s%s%s", emits[o->emit], pools ? " --pooling " : "",
                    pools ? poolings[f->o.pooling] : "", o->normalize ? " --normalize" : "",
                    o->attention_global ? " --attention global" : "");
-    image_init(&f->image);
     return f;
 }
 
@@ -93,70 +84,20 @@ infer_provenance(const struct infer *f)
     return f->provenance;
 }
 
-/* The first of n floats that is NaN or infinite, or n. */
+/* Bytes of rows x cols floats of output `name`; a record that is too long is refused. */
 static size_t
-not_finite(const float *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(p[i]))
-            return i;
-    return n;
-}
-
-/* x / max(|x|, 1e-12), as torch.nn.functional.normalize. */
-static void
-normalize(float *p, int rows, int cols)
-{
-    for (int r = 0; r < rows; r++, p += cols) {
-        double sum = 0;
-        for (int i = 0; i < cols; i++)
-            sum += (double)p[i] * p[i];
-        const double scale = 1 / fmax(sqrt(sum), 1e-12);
-        for (int i = 0; i < cols; i++)
-            p[i] = (float)(p[i] * scale);
-    }
-}
-
-/* The input row that row r of an output of N rows belongs to. */
-static long long
-input_row(const struct feed *d, int r, int per_token)
-{
-    int b = 0;
-    if (!per_token)
-        return d->row[r];
-    while (d->cu[b + 1] <= r)
-        b++;
-    return d->row[b];
-}
-
-/* One record of host floats [rows,cols], rows = T or B, with what travels along. */
-static void
-put(struct infer *f, const char *name, float *host, int rows, int cols, int per_token,
-    int counted)
-{
-    struct feed *d = &f->feed;
-    const size_t n = mem_mul((size_t)rows, (size_t)cols);
-    const size_t bad = not_finite(host, n);
-    assert(rows == (per_token ? d->rows : d->seqs));
-    if (bad < n)
-        stream_bad(d->in, "row %lld: '%s' of '%s' is not finite (NaN or infinity)",
-                   input_row(d, (int)(bad / (size_t)cols), per_token), name, f->o.dir);
-    if (f->o.normalize)
-        normalize(host, rows, cols);
-    image_reset(&f->image);
-    image_2d(&f->image, name, F32, rows, cols, host);
-    feed_travel(d, &f->image);
-    stream_put(f->out, &f->image, counted ? d->seqs : 0, counted ? d->rows : 0);
-}
-
-/* Room for rows x cols floats of output `name`; a record that is too long is refused. */
-static float *
-room_for(struct infer *f, struct buf *b, const char *name, int rows, int cols)
+bytes_of(const struct infer *f, const char *name, int rows, int cols)
 {
     const size_t bytes = mem_mul(mem_mul((size_t)rows, (size_t)cols), sizeof(float));
     if (bytes > RECORD_BYTES)
         stream_bad(f->feed.in, "row %lld: '%s' takes %zu bytes, more than a record holds; "
                    "cut with bpe-tok --max-length", (long long)f->feed.row[0], name, bytes);
+    return bytes;
+}
+
+static float *
+room_for(struct buf *b, size_t bytes)
+{
     b->n = 0;
     return buf_room(b, bytes);
 }
@@ -167,17 +108,35 @@ put_layer(void *arg, int layer, struct mat x)
     struct infer *f = arg;
     char name[32];
     snprintf(name, sizeof name, "hidden.%d", layer);
-    float *host = room_for(f, &f->layer, name, x.rows, x.cols);
-    f->m.be->download(f->m.c, host, x.p,
-                      (size_t)x.rows * (size_t)x.cols * sizeof *host);
-    put(f, name, host, x.rows, x.cols, 1, 0);
+    const size_t bytes = bytes_of(f, name, x.rows, x.cols);
+    float *host = room_for(&f->layer, bytes);
+    f->m.be->download(f->m.c, host, x.p, bytes);
+    output_put(&f->output, &f->feed, (struct result){ name, host, x.rows, x.cols, 1, 0 });
 }
 
+/* The buffer for the next batch of a device: the other one's result is not written yet. */
+static float *
+pinned_for(struct infer *f, size_t bytes)
+{
+    struct pinned *p = &f->ahead[f->turn];
+    f->turn ^= 1;
+    if (bytes > p->bytes) {
+        if (p->p)
+            f->m.be->host_free(f->m.c, p->p);
+        p->p = f->m.be->host_alloc(f->m.c, bytes);
+        p->bytes = bytes;
+    }
+    return p->p;
+}
+
+/* The host's processor computes the batch; a device is given it, and while it computes the
+ * batch before is written. */
 static void
 run_batch(struct infer *f)
 {
-    const struct feed *d = &f->feed;
-    const int layers = f->o.emit == EMIT_LAYERS;
+    struct feed *d = &f->feed;
+    const int layers = f->o.emit == EMIT_LAYERS,
+              ahead = !layers && !f->m.be->shares_memory(f->m.c);
     const struct crew_job j = {
         .ids = d->ids, .cu = d->cu, .n = d->seqs,
         .output = f->o.emit == EMIT_POOLED   ? CREW_POOLED
@@ -189,9 +148,32 @@ run_batch(struct infer *f)
     };
     const char *name = f->o.emit == EMIT_HIDDEN || layers ? "final_hidden" : emits[f->o.emit];
     const int rows = crew_rows(f->crew, &j), cols = crew_cols(f->crew, &j);
-    float *host = room_for(f, &f->host, name, rows, cols);
-    crew_run(f->crew, &j, host);
-    put(f, name, host, rows, cols, crew_by_token(f->crew, &j), 1);
+    const size_t bytes = bytes_of(f, name, rows, cols);
+    float *host = ahead ? pinned_for(f, bytes) : room_for(&f->host, bytes);
+    const struct result r = { name, host, rows, cols, crew_by_token(f->crew, &j), 1 };
+    if (!ahead) {
+        crew_run(f->crew, &j, host);
+        output_put(&f->output, d, r);
+        return;
+    }
+    crew_start(f->crew, &j, host);
+    output_flush(&f->output, 1);
+    output_hold(&f->output, d, r);
+}
+
+static void
+flush_all(void *arg)
+{
+    output_flush(arg, 0);
+}
+
+/* What was computed before the fault is written before the fault is told downstream. */
+static void
+flush_at_death(void *arg, int status, const char *message)
+{
+    (void)status;
+    (void)message;
+    output_flush(arg, 0);
 }
 
 /* Tokens that one batch may have, so that each of its records fits. */
@@ -219,17 +201,24 @@ infer_run(struct infer *f, struct stream_in *in, struct stream_out *out)
         stream_labels_set(head, c->label, c->labels);
     f->feed = (struct feed){ .in = in, .budget = budget_of(f, in), .vocab = c->vocab,
                              .positions = c->positions, .dir = f->o.dir };
-    f->out = out;
+    f->output = (struct output){ .in = in, .out = out, .dir = f->o.dir, .crew = f->crew,
+                                 .normalize = f->o.normalize };
+    stream_before_wait(in, flush_all, &f->output);
+    die_hook(flush_at_death, &f->output);
     while (feed_next(&f->feed))
         run_batch(f);
+    output_flush(&f->output, 0);
+    die_unhook(flush_at_death, &f->output);
+    stream_before_wait(in, NULL, NULL);
+    output_free(&f->output);
     feed_free(&f->feed);
 }
 
 void
 infer_pack(const struct infer *f)
 {
-    if (!f->m.blobs)
-        die_usage("--pack: nothing of '%s' is packed by this processor in this --dtype",
+    if (!f->m.blobs || !f->m.be->shares_memory(f->m.c))
+        die_usage("--pack: nothing of '%s' is packed for this device in this --dtype",
                   f->o.dir);
     packfile_save(&f->m, f->o.dir, f->m.blob_bytes);
     char *path = packfile_path(&f->m, f->o.dir);
@@ -289,10 +278,12 @@ infer_close(struct infer *f)
 {
     const struct ops *be = f->m.be;
     struct ctx *c = f->m.c;
+    for (int i = 0; i < 2; i++)
+        if (f->ahead[i].p)
+            be->host_free(c, f->ahead[i].p);
     crew_close(f->crew);
     model_free(&f->m);
     be->close(c);
-    image_free(&f->image);
     mem_free(f->host.p);
     mem_free(f->layer.p);
     mem_free(f->provenance);

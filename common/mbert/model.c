@@ -110,7 +110,8 @@ model_pack(struct model *m)
         if (!a.used)
             return;
         m->blob_bytes = a.used;
-        if (m->file && !(m->flags & (MODEL_TRAIN | MODEL_HEAD | MODEL_PACK)))
+        if (m->file && !(m->flags & (MODEL_TRAIN | MODEL_HEAD | MODEL_PACK)) &&
+            m->be->shares_memory(m->c))
             m->blobs = packfile_map(m, m->dir, a.used, &m->mapped);
         if (!m->blobs)
             m->blobs = m->be->alloc(m->c, a.used);
@@ -118,6 +119,15 @@ model_pack(struct model *m)
     }
     a.base = m->blobs;
     pack_all(m, &a);
+}
+
+const struct ops *
+model_backend(const char *name)
+{
+    const struct ops *be = ops_find(name);
+    if (!be)
+        die_usage("no such device '%s' in this build", name);
+    return be;
 }
 
 struct ctx *

@@ -56,6 +56,8 @@ struct model {
 void model_load(struct model *m, const struct ops *be, struct ctx *c, const char *dir,
                 unsigned flags, int classes, uint64_t seed);
 void model_free(struct model *m);
+/* The backend of --device `name`; die_usage when this build has none. */
+const struct ops *model_backend(const char *name);
 /*
  * A context of be that can compute the model in DIR: shapes that are no multiples of 32 go
  * OP_PLAIN; asked for as bf16 or int8 they are die_usage.

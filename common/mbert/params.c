@@ -22,6 +22,7 @@ put(struct listing *l, struct mat *at, int rows, int cols, int vector, double st
     vsnprintf(e->name, sizeof e->name, fmt, ap);
     va_end(ap);
     e->at = at;
+    e->of = NULL;
     e->rows = rows;
     e->cols = cols;
     e->vector = (unsigned char)vector;
@@ -43,6 +44,7 @@ put_linear(struct listing *l, struct weight *w, int out, int in, int bias, doubl
            const char *name)
 {
     put(l, &w->w, out, in, WEIGHT, std, "%s.weight", name);
+    l->out[l->n - 1].of = w;
     if (bias)
         put(l, &w->b, 1, out, VECTOR, zeros, "%s.bias", name);
 }

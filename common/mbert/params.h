@@ -34,6 +34,7 @@ enum { PARAMS_MAX = 16 + CONFIG_LAYERS * 12 };
 struct entry {
     char name[72];                  /* with "model." where transformers has it */
     struct mat *at;                 /* the field of the params that was passed */
+    struct weight *of;              /* the linear layer whose w it is, or NULL */
     int rows, cols;                 /* vectors: rows 1; shape in files [cols] then */
     unsigned char decays;           /* by weight decay: all but norm weights and biases */
     unsigned char vector;           /* 1-D in the file */

@@ -234,33 +234,25 @@ all_epochs(struct run *r)
     progress_clear();
 }
 
-static const struct ops *
-backend(const struct train_options *o)
-{
-    const struct ops *be = ops_find(o->device);
-    if (!be)
-        die_usage("--device %s: this build has no such device", o->device);
-    return be;
-}
-
 static void
 open_run(struct run *r)
 {
     const struct train_options *o = r->o;
-    const struct ops *be = backend(o);
-    struct config *c = mem_zalloc(1, sizeof *c);
+    const struct ops *be = model_backend(o->device);
+    struct config *cfg = mem_zalloc(1, sizeof *cfg);
     r->out = outdir_open(o->out, o->force);
-    config_load(c, o->dir);
-    examples_read(&r->train, o->train, c, o->dir);
+    config_load(cfg, o->dir);
+    examples_read(&r->train, o->train, cfg, o->dir);
     examples_names(&r->train, o->labels);
     if (o->eval) {
-        examples_read(&r->eval, o->eval, c, o->dir);
+        examples_read(&r->eval, o->eval, cfg, o->dir);
         examples_same(&r->train, &r->eval);
     }
-    config_free(c);
-    mem_free(c);
-    trainer_open(&r->t, be, model_ctx(be, o->threads, (enum precision)o->dtype, o->dir), o->dir, o->random ? MODEL_RANDOM : 0,
-                 r->train.label_n, r->train.problem, (uint64_t)o->seed);
+    config_free(cfg);
+    mem_free(cfg);
+    struct ctx *c = model_ctx(be, o->threads, (enum precision)o->dtype, o->dir);
+    trainer_open(&r->t, be, c, o->dir, o->random ? MODEL_RANDOM : 0, r->train.label_n,
+                 r->train.problem, (uint64_t)o->seed);
     if (r->train.n > UINT32_MAX)
         die_data("'%s': more than 2^32 rows", r->train.name);
     r->order = mem_array((size_t)r->train.n, sizeof *r->order);

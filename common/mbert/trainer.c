@@ -42,6 +42,7 @@ trainer_open(struct trainer *t, const struct ops *be, struct ctx *c, const char 
         t->table[i].w = e->at->p;
         t->table[i].n = (int64_t)e->rows * e->cols;
         t->table[i].decays = e->decays;
+        t->table[i].of = e->of;
     }
     t->norm = be->alloc(c, sizeof *t->norm);
     t->loss = be->alloc(c, sizeof *t->loss);
@@ -165,8 +166,9 @@ trainer_step(struct trainer *t, const struct adam *a, double *norm)
     if (!isfinite(f))
         die_data("step %lld: the gradient of '%s' is not finite (a lower --lr may help); "
                  "nothing was saved", (long long)a->step, culprit(t));
-    be->adamw(t->m.c, t->table, t->m.entries, a, t->norm);
+    const int packed = be->adamw(t->m.c, t->table, t->m.entries, a, t->norm);
     be->zero(t->m.c, t->memory, t->gradient_bytes);
-    model_pack(&t->m);
+    if (!packed)
+        model_pack(&t->m);
     return sum;
 }

@@ -116,16 +116,21 @@ store(const struct model *m, void *to, const struct tensor *t, size_t n)
 static void
 bind(struct model *m, struct arena *a)
 {
+    const int shared = m->be->shares_memory(m->c);
     for (int i = 0; i < m->entries; i++) {
         const struct entry *e = &m->table[i];
         const struct tensor *t = tensor_of(m, e);
         const size_t n = (size_t)e->rows * (size_t)e->cols;
         if (!t)
             missing(m, e);
-        const int copied =
+        const int widened =
             e->vector || t->type == F64 || (uintptr_t)t->data % dtype_size(t->type);
-        if (!copied) {
-            *e->at = mat_of((void *)(uintptr_t)t->data, e->rows, e->cols, t->type);
+        if (!widened) {
+            void *p = shared ? (void *)(uintptr_t)t->data
+                             : arena_take(a, n, dtype_size(t->type));
+            if (!shared && a->base)
+                m->be->upload(m->c, p, t->data, n * dtype_size(t->type));
+            *e->at = mat_of(p, e->rows, e->cols, t->type);
             continue;
         }
         *e->at = mat_of(arena_take(a, n, sizeof(float)), e->rows, e->cols, F32);

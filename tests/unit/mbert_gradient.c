@@ -3,8 +3,9 @@
  * (tests/golden/encoder and, where they are, the shared references): in f32 the worst
  * tensor's NMSE and that of all together are at most three times those of transformers' own
  * float32 run; in bf16, by every instruction set that has it, twice those of its autocast
- * run, the worst among tensors of some numbers: the error of one or two is luck.  Speaks TAP
- * itself: which cases run depends on what is there.
+ * run, the worst among tensors of some numbers: the error of one or two is luck.  The
+ * emulated GPU module is held to the same, the larger models only with MBERT_EMU_LONG.
+ * Speaks TAP itself: which cases run depends on what is there.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,11 +15,12 @@
 #include "common/mbert/mbert.h"
 #include "common/ops/isa.h"
 #include "formats/json.h"
+#include "tests/ops/backend.h"
 
 struct sums { double error, size; };
 /* A way to compute, and what it is held against: errors.json's run, times. */
 struct way {
-    const char *name, *cpu;
+    const char *name, *cpu; /* cpu: MBERT_CPU, or "emu" */
     enum precision precision;
     const char *run;
     double times;
@@ -28,8 +30,16 @@ static const struct way ways[] = {
     { "f32", NULL, OP_F32, "hf_f32_eager", 3, 1 },
     { "bf16", "bf16", OP_BF16, "hf_autocast_bf16_sdpa", 2, 8 },
     { "bf16 by amx", "amx", OP_BF16, "hf_autocast_bf16_sdpa", 2, 8 },
+    { "f32, emulated GPU", "emu", OP_F32, "hf_f32_eager", 3, 1 },
+    { "bf16, emulated GPU", "emu", OP_BF16, "hf_autocast_bf16_sdpa", 2, 8 },
 };
 enum { WAYS = sizeof ways / sizeof *ways };
+
+static int
+emulated(const struct way *way)
+{
+    return way->cpu && !strcmp(way->cpu, "emu");
+}
 
 static double
 ratio(struct sums s)
@@ -116,31 +126,34 @@ row_stride(const struct record *expected)
     return stride;
 }
 
+static int64_t
+elements(const struct entry *e)
+{
+    return (int64_t)e->rows * e->cols;
+}
+
 /* The gradient e against the stored rows: 0, S, 2S, ... when not all are stored. */
 static struct sums
-compare(const struct entry *e, const struct tensor *t, int64_t stride)
+compare(const struct model *m, const struct entry *e, const struct tensor *t, int64_t stride)
 {
     struct sums s = { 0, 0 };
     const int64_t stored = e->vector ? 1 : t->shape[0];
-
+    const size_t bytes = (size_t)elements(e) * sizeof(float);
+    float *all = mem_alloc(bytes);
     const float *want = t->data;
+    m->be->download(m->c, all, e->at->p, bytes);
     if (stored == e->rows)
         stride = 1;
     for (int64_t r = 0; r < stored; r++) {
-        const float *got = mat_f32(*e->at, (int)(r * stride));
+        const float *got = all + r * stride * e->cols;
         for (int i = 0; i < e->cols; i++, want++) {
             const double d = (double)got[i] - *want;
             s.error += d * d;
             s.size += (double)*want * *want;
         }
     }
+    mem_free(all);
     return s;
-}
-
-static int64_t
-elements(const struct entry *e)
-{
-    return (int64_t)e->rows * e->cols;
 }
 
 /* In bf16 the loss moves no more than the logits may. */
@@ -152,9 +165,10 @@ loss_limit(const char *dir, const struct way *way, double loss)
 }
 
 static int
-judge(const char *dir, const struct way *way, const struct entry *table, int n,
-      const struct record *expected)
+judge(const char *dir, const struct way *way, const struct model *m,
+      const struct entry *table, const struct record *expected)
 {
+    const int n = m->entries;
     const double worst_limit = way->times * reference(dir, way->run, "grad_worst", 1),
                  all_limit = way->times * reference(dir, way->run, "grad_all", 1);
     double worst = 0;
@@ -167,7 +181,7 @@ judge(const char *dir, const struct way *way, const struct entry *table, int n,
         const struct tensor *t = record_tensor(expected, key);
         if (!t)
             continue;
-        const struct sums s = compare(&table[i], t, row_stride(expected));
+        const struct sums s = compare(m, &table[i], t, row_stride(expected));
         all.error += s.error;
         all.size += s.size;
         if (!(ratio(s) <= worst) && elements(&table[i]) >= way->least) {
@@ -198,7 +212,7 @@ gradients(const struct model *m, struct entry *table, void **memory)
 static int
 run(const char *dir, const struct way *way)
 {
-    const struct ops *be = ops_find("cpu");
+    const struct ops *be = ops_find(emulated(way) ? "cuda" : "cpu");
     struct model *m = mem_zalloc(1, sizeof *m);
     struct acts whole = { 0 };
     struct entry *table = mem_zalloc(PARAMS_MAX, sizeof *table);
@@ -224,9 +238,12 @@ run(const char *dir, const struct way *way)
     head_forward(m, &s, s.pooled);
     loss(m, &s, record_tensor(in, "labels"), B);
     mbert_backward(m, g, &s, &q, (enum pool_kind)m->cfg.pooling);
-    const double expect = *(const double *)record_tensor(want, "loss")->data, got = *s.loss;
+    const double expect = *(const double *)record_tensor(want, "loss")->data;
+    float lost;
+    be->download(m->c, &lost, s.loss, sizeof lost);
+    const double got = lost;
     printf("# loss %.9g, expected %.9g\n", got, expect);
-    const int ok = judge(dir, way, table, m->entries, want) &&
+    const int ok = judge(dir, way, m, table, want) &&
                    fabs(got - expect) <= loss_limit(dir, way, expect);
     be->seqs_free(m->c, &q);
     be->free(m->c, memory);
@@ -247,6 +264,12 @@ static const char *
 reason(const char *dir, const struct way *way)
 {
     struct config c;
+    if (emulated(way)) {
+        if (!backend_emulated())
+            return "no emulated GPU module in this build";
+        return strstr(dir, "/models/") && !getenv("MBERT_EMU_LONG")
+                   ? "long under emulation: make check-emu" : NULL;
+    }
     if (way->precision == OP_F32)
         return NULL;
     if (isa_pick() < (way->cpu && !strcmp(way->cpu, "amx") ? ISA_AMX : ISA_BF16))
@@ -272,7 +295,7 @@ all_ways(const char *name, int first)
     for (int i = 0; i < WAYS; i++) {
         const struct way *way = &ways[i];
         const char *why = absent ? dir : reason(dir, way);
-        if (way->cpu && !why)
+        if (way->cpu && !why && !emulated(way))
             setenv("MBERT_CPU", way->cpu, 1);
         const int ok = why || run(dir, way);
         unsetenv("MBERT_CPU");

@@ -1,8 +1,8 @@
 /*
  * mbert_train - twelve optimizer steps against transformers' float64 traces: losses within
  * 1e-5 relative, gradient norms 2.5e-5, and where the case stores them parameter updates
- * (final - initial) to an NMSE of 1e-6.  Speaks TAP itself: which cases run depends on what
- * is there.
+ * (final - initial) to an NMSE of 1e-6.  On the backend of tests/ops/backend.h, in f32.
+ * Speaks TAP itself: which cases run depends on what is there.
  */
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +12,7 @@
 #include "common/mbert/schedule.h"
 #include "common/mbert/trainer.h"
 #include "formats/json.h"
+#include "tests/ops/backend.h"
 
 enum { STEPS = 12, PARTS = 3 };
 
@@ -69,11 +70,32 @@ row_stride(const struct record *expected)
     return stride;
 }
 
+/* Every parameter, on the host. */
+static float **
+copies(const struct trainer *t)
+{
+    float **p = mem_zalloc((size_t)t->m.entries, sizeof *p);
+    for (int i = 0; i < t->m.entries; i++) {
+        const size_t bytes = (size_t)t->table[i].n * sizeof(float);
+        t->m.be->download(t->m.c, p[i] = mem_alloc(bytes), t->table[i].w, bytes);
+    }
+    return p;
+}
+
+static void
+copies_free(const struct trainer *t, float **p)
+{
+    for (int i = 0; i < t->m.entries; i++)
+        mem_free(p[i]);
+    mem_free(p);
+}
+
 /* NMSE of the updates over all stored rows of all parameters; -1 when none is stored. */
 static double
-updates(const struct trainer *t, const struct record *expected, const float *const *start)
+updates(const struct trainer *t, const struct record *expected, float *const *start)
 {
     double error = 0, size = 0;
+    float **const end = copies(t);
     for (int i = 0; i < t->m.entries; i++) {
         const struct entry *e = &t->m.table[i];
         char key[96];
@@ -87,24 +109,14 @@ updates(const struct trainer *t, const struct record *expected, const float *con
         for (int64_t r = 0; r < stored; r++)
             for (int c = 0; c < e->cols; c++, want++) {
                 const size_t at = (size_t)(r * stride) * (size_t)e->cols + (size_t)c;
-                const double moved = (double)((const float *)e->at->p)[at] - start[i][at];
+                const double moved = (double)end[i][at] - start[i][at];
                 const double should = (double)*want - start[i][at];
                 error += (moved - should) * (moved - should);
                 size += should * should;
             }
     }
+    copies_free(t, end);
     return size > 0 ? error / size : -1;
-}
-
-static float **
-copies(const struct trainer *t)
-{
-    float **p = mem_zalloc((size_t)t->m.entries, sizeof *p);
-    for (int i = 0; i < t->m.entries; i++) {
-        const size_t bytes = (size_t)t->table[i].n * sizeof(float);
-        p[i] = memcpy(mem_alloc(bytes), t->table[i].w, bytes);
-    }
-    return p;
 }
 
 /* The larger; NaN stays. */
@@ -119,7 +131,7 @@ keep_worst(double *worst, double d)
 static int
 run(const char *dir, int with_updates)
 {
-    const struct ops *be = ops_find("cpu");
+    const struct ops *be = backend_find();
     struct ctx *c = be->open(2, OP_F32);
     struct trainer *t = mem_zalloc(1, sizeof *t);
     struct safetensors *in = map(dir, "inputs.safetensors"),
@@ -142,12 +154,10 @@ run(const char *dir, int with_updates)
         keep_worst(&loss_error, fabs(loss / losses[s] - 1));
         keep_worst(&norm_error, fabs(norm / norms[s] - 1));
     }
-    const double update = updates(t, expected, (const float *const *)start);
+    const double update = updates(t, expected, start);
     printf("# loss %.2e, gradient norm %.2e relative; updates NMSE %.2e\n", loss_error,
            norm_error, update);
-    for (int i = 0; i < t->m.entries; i++)
-        mem_free(start[i]);
-    mem_free(start);
+    copies_free(t, start);
     trainer_close(t);
     be->close(c);
     safetensors_close(in);
@@ -173,7 +183,9 @@ main(void)
         const int there = p && !pclose(p);
         line[strcspn(line, "\n")] = 0;
         fflush(stdout);
-        if (!there)
+        if (there && i == 2 && !strcmp(backend_name(), "emu") && !getenv("MBERT_EMU_LONG"))
+            printf("ok 3 - %s # SKIP long under emulation: make check-emu\n", cases[i]);
+        else if (!there)
             printf("ok %d - %s # SKIP %s\n", i + 1, cases[i], line);
         else {
             const int ok = run(line, strcmp(cases[i], "pipeline") != 0);
