@@ -17,18 +17,28 @@ PACKAGES := build-essential perl bats libcmocka-dev mandoc pkg-config libzstd-de
             libutf8proc-dev libxxhash-dev libsimdjson-dev libopenblas-dev zstd \
             python3 python3-numpy strace
 
-# SAN=1: AddressSanitizer and UBSan in a tree of their own.  DEV=1: warnings are errors.
-B        := build$(if $(SAN),/asan)
+# SAN=1: AddressSanitizer and UBSan, SAN=thread: ThreadSanitizer, each in a tree of its own.
+# DEV=1: warnings are errors.
+B        := build$(if $(SAN),$(if $(filter thread,$(SAN)),/tsan,/asan))
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wpointer-arith -Wwrite-strings -Wformat=2 -Wno-format-nonliteral
 CWARN    := -Wmissing-prototypes -Wstrict-prototypes -Wold-style-definition
 HARD     := -fPIE -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 comma    := ,
-SANFLAGS := $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
+SANS     := $(if $(filter thread,$(SAN)),thread,address$(comma)undefined)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SANS) -fno-sanitize-recover=all -fno-omit-frame-pointer -O1)
 MATH     := -fno-math-errno -fno-trapping-math -ffp-contract=off
 ALL_CFLAGS   = -std=gnu11 -I. -D_GNU_SOURCE $(WARN) $(CWARN) $(if $(DEV),-Werror) $(HARD) $(MATH) -fopenmp $(CFLAGS) $(SANFLAGS)
 ALL_CXXFLAGS = -std=c++17 -I. $(WARN) $(if $(DEV),-Werror) $(HARD) $(CXXFLAGS) $(SANFLAGS)
-ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -fopenmp $(SANFLAGS) $(LDFLAGS)
+# what the GPU module takes from the executable that opens it
+ALL_LDFLAGS  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed -fopenmp $(SANFLAGS) -Wl,--dynamic-list=gpu/imports.txt $(LDFLAGS)
 LIBS     := -lzstd -lxxhash -lutf8proc -lsimdjson -lstdc++ -ldl -lm
+
+# the GPU module: the CUDA toolkit's nvcc makes it, where there is one
+NVCC     ?= $(shell command -v nvcc)
+MODULE   := $(if $(NVCC),$(if $(SAN),,$(B)/bin/mbert-cuda.so))
+GPU      := $(sort $(wildcard gpu/*.cu))
+# the emulation of it: the same sources, on the processor
+EMU      := $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),$(B)/tests/emu/mbert-emu.so)
 
 TOOLS    := $(sort $(basename $(notdir $(wildcard tools/*.c))))
 SRC      := $(wildcard common/*/*.c formats/*.c formats/*.cpp)
@@ -40,8 +50,8 @@ CHECKS   := $(sort $(wildcard tests/*.bats tests/faults/*.bats tests/spec/*.bats
 SMALL    := $(filter-out %/demo.bats %/lint.bats %/man.bats %/examples.bats tests/faults/% tests/install.bats,$(CHECKS))
 PAGES    := $(sort $(wildcard man/*.[157]))
 
-## all: build every tool (the default)
-all: $(TOOLS:%=$(B)/bin/%)
+## all: build every tool (the default), and the GPU module where nvcc is
+all: $(TOOLS:%=$(B)/bin/%) $(MODULE)
 
 $(B)/bin/%: $(B)/tools/%.c.o $(B)/libmbert.a
 	@mkdir -p $(@D)
@@ -82,6 +92,9 @@ $(B)/%.cpp.o: %.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(ALL_CXXFLAGS) -MMD -MP -c -o $@ $<
 
+include gpu/module.mk
+include tests/emu/emu.mk
+
 ## deps: install the Debian packages that are missing (root), or say which
 deps:
 	@missing=; for p in $(PACKAGES); do \
@@ -102,12 +115,12 @@ demo: deps
 	@bash examples/demo.sh
 
 ## tests: build the test programs
-tests: $(UNIT)
+tests: $(UNIT) $(EMU_CHECKS)
 
 ## check: every test that is quick (under 5 minutes on two cores)
 check: deps
 	@$(MAKE) --no-print-directory all tests
-	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(UNIT) $(CHECKS)
+	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(UNIT) $(EMU_CHECKS) $(CHECKS)
 
 ## check-asan: unit tests and the small suites under ASan and UBSan
 check-asan: deps
@@ -115,12 +128,13 @@ check-asan: deps
 	@$(MAKE) --no-print-directory SAN=1 check-small
 
 check-small:
-	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(UNIT) $(SMALL)
+	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(UNIT) $(EMU_CHECKS) $(SMALL)
 
 ## lint: layers, mirrors, triples, sizes, headers alone, manual pages
 lint:
 	sh tests/lint/house.sh
 	sh tests/lint/headers.sh
+	sh tests/lint/gpu.sh
 	@! command -v mandoc >/dev/null || mandoc -Tlint -W warning $(PAGES)
 
 ## install: tools, pages and completions under $(DESTDIR)$(PREFIX)

@@ -2,6 +2,7 @@
 # probabilities within three times the error of transformers' own float32 run, and in bf16 within
 # twice that of its bf16 run; by every instruction set that this machine has.
 load helper
+load encoder
 
 # run_case CASE EMIT...: f32 by each instruction set, then bf16 by those that have it
 run_case() {
@@ -12,30 +13,6 @@ run_case() {
             MBERT_CPU=$set run_type $type "$@" || { echo "MBERT_CPU=$set --dtype $type"; return 1; }
         done
     done
-}
-
-# run_type DTYPE CASE EMIT...: as the tools are used, compared by tests/golden/encoder/compare.py
-run_type() {
-    local type=$1 case=$2 e why
-    shift 2
-    need_numpy
-    why=$("$ROOT/tests/models.sh" "$case") || skip "$why"
-    local dir=$why
-    cd "$TMP"
-    tens wrap --kind batch -o b "$dir/inputs.safetensors"
-    for e in "$@"; do
-        mbert-fwd --dtype "$type" -m "$dir" --emit "$e" b | tens cat --safetensors > "$e.safetensors"
-        "$PYTHON" "$GOLDEN/encoder/compare.py" --dtype "$type" "$dir" "$e.safetensors" || { echo "$case $e"; return 1; }
-    done
-    grep -q '"logits"' "$dir/expected.safetensors" || return 0
-    case " $* " in *" pooled "*)
-        mbert-fwd --dtype "$type" -m "$dir" b | clf-head -m "$dir" --stream --logits | tens cat --safetensors > s.safetensors
-        if grep -q '"probs"' "$dir/expected.safetensors"; then
-            "$PYTHON" "$GOLDEN/encoder/compare.py" --dtype "$type" "$dir" s.safetensors --rename scores=probs
-        else
-            "$PYTHON" "$GOLDEN/encoder/compare.py" --dtype "$type" "$dir" s.safetensors
-        fi ;;
-    esac
 }
 
 @test "v5-mean" { run_case v5-mean layers hidden pooled logits; }

@@ -11,3 +11,9 @@ load helper
     need_command cc c++
     run -0 sh tests/lint/headers.sh
 }
+
+@test "kernels within their budgets, PTX without local memory, f64 and float atomics" {
+    cd "$ROOT"
+    need_command nvcc
+    run -0 sh tests/lint/gpu.sh
+}

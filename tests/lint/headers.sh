@@ -1,5 +1,6 @@
 #!/bin/sh
-# headers.sh - every header compiles alone, as C (and what C++ may see, as C++).
+# headers.sh - every header compiles alone, as C (and what C++ may see, as C++; the
+# GPU module's as the emulation sees them).
 bad=0
 for h in common/*/*.h formats/*.h; do
     case $h in *simd*) continue ;; esac
@@ -7,5 +8,9 @@ for h in common/*/*.h formats/*.h; do
 done
 for h in formats/json.h common/ops/ops.h; do
     ${CXX:-c++} -std=c++17 -I. -Wall -Wextra -Werror -fsyntax-only -x c++ "$h" || bad=1
+done
+for h in gpu/*.cuh gpu/*/*.cuh; do
+    ${CXX:-c++} -std=c++17 -I. -Itests/emu -Wall -Wextra -Werror -Wno-unknown-pragmas \
+        -Wno-unused-function -fsyntax-only -x c++ "$h" || bad=1
 done
 exit $bad

@@ -171,17 +171,18 @@ norm_glu_values_and_gradient(void **state)
         for (int k = 0; rig_turn(r, k); k++) {
             const struct weight W = weight_of(r, &j);
             const struct lnorm n = { .w = box_put(r, j.n.w, 0), .eps = 1e-5f };
-            struct mat g = box_make(r, j.T, j.F, 1), u = box_make(r, j.T, 2 * j.F, 2),
-                       x = box_put(r, j.x, 3);
+            const int gap = j.F % 8 != 0; /* else rows are aligned */
+            struct mat g = box_make(r, j.T, j.F, gap),
+                       u = box_make(r, j.T, 2 * j.F, 2 * gap), x = box_put(r, j.x, 3);
             struct mat h = box_make(r, j.T, j.D, 0), stat = box_make(r, j.T, 2, 0),
                        bare = box_make(r, j.T, j.F, 0);
-            struct mat d = box_make(r, j.T, 2 * j.F, 1), again = box_make(r, j.T, j.F, 4),
-                       ru = box_put(r, a.u, 0);
+            struct mat d = box_make(r, j.T, 2 * j.F, gap),
+                       again = box_make(r, j.T, j.F, 4 * gap), ru = box_put(r, a.u, 0);
             const struct drop none = { 0 };
             r->be->norm_glu(r->c, g, u, stat, h, x, &n, &W, a.act, none);
             r->be->norm_glu(r->c, bare, (struct mat){ 0 }, (struct mat){ 0 }, h, x, &n, &W,
                             a.act, none);
-            r->be->glu_bwd(r->c, d, again, box_put(r, a.dg, 2), ru, a.act, none);
+            r->be->glu_bwd(r->c, d, again, box_put(r, a.dg, 2 * gap), ru, a.act, none);
             expect(r, "g", g, a.g, 1e-5);
             expect(r, "g at inference", bare, a.g, 1e-5);
             expect(r, "u", u, a.u, 1e-5);

@@ -1,7 +1,7 @@
 /*
  * half - contexts that compute in BF16 (or PRECISION, when that is defined before), one setup
- * for each instruction set that has it; a test of one that this machine lacks is skipped.
- * Values that BF16 holds exactly.
+ * for each instruction set that has it, and one for another backend than cpu; a test of one
+ * that this machine lacks is skipped.  Values that BF16 holds exactly.
  */
 #include "common/ops/isa.h"
 #ifndef PRECISION
@@ -34,6 +34,13 @@ setup_amx(void **s)
 }
 
 static inline int
+setup_device(void **s)
+{
+    *s = rig_open_as(PRECISION);
+    return 0;
+}
+
+static inline int
 teardown(void **s)
 {
     return *s ? rig_teardown(s) : 0;
@@ -52,10 +59,27 @@ absent(void **state)
     (void)state;
 }
 
+/* Of each test one, by the backend that is run, under its name: "TEST emu bf16". */
+static inline int
+half_run_device(struct CMUnitTest *tests, int n)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++)
+        if (tests[i].setup_func == setup_bf16)
+            tests[count++] = (struct CMUnitTest){
+                mem_printf("%.*s%s bf16", (int)strcspn(tests[i].name, " ") + 1,
+                           tests[i].name, backend_name()),
+                tests[i].test_func, setup_device, teardown, NULL
+            };
+    return _cmocka_run_group_tests("half", tests, (size_t)count, NULL, NULL);
+}
+
 /* Runs the tests; those of a set that this machine lacks become a SKIP with the reason. */
 static inline int
 half_run(struct CMUnitTest *tests, int n)
 {
+    if (!backend_is_cpu())
+        return half_run_device(tests, n);
     unsetenv("MBERT_CPU");
     const enum isa best = isa_pick();
     for (int i = 0; i < n; i++) {

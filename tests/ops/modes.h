@@ -1,6 +1,7 @@
 /*
  * modes - the op tests over packed weights run once for each instruction set that the
- * machine has and each type that it multiplies.  Goes after rig.h and reference.h.
+ * machine has and each type that it multiplies; another backend than cpu, once for each of
+ * its types.  Goes after rig.h and reference.h.
  *
  * A test's state is a rig of its mode; where the machine lacks the set the test is a SKIP.
  * Values are made as the mode stores them, so that the reference reads what the op reads.
@@ -15,12 +16,16 @@ static struct mode modes[] = {
     { "amx int8", ISA_AMX, OP_INT8 },
 };
 enum { MODES = sizeof modes / sizeof *modes };
+static struct mode device_modes[] = { { "f32", ISA_GENERIC, OP_F32 },
+                                      { "bf16", ISA_GENERIC, OP_BF16 } };
+enum { DEVICE_MODES = sizeof device_modes / sizeof *device_modes };
 
 static int
 mode_setup(void **s)
 {
     const struct mode *m = *s;
-    setenv("MBERT_CPU", isa_name(m->isa), 1);
+    if (backend_is_cpu())
+        setenv("MBERT_CPU", isa_name(m->isa), 1);
     *s = rig_open_as(m->precision);
     return 0;
 }
@@ -39,29 +44,41 @@ mode_new(const struct mode *m)
            kernel_pick(m->isa, F32) != kernel_pick(ISA_AVX512, F32);
 }
 
+/* A test's name, fresh: "MODE: TEST", or "BACKEND MODE: TEST" for another than cpu. */
+static inline char *
+mode_name(const struct mode *m, const char *test)
+{
+    return backend_is_cpu() ? mem_printf("%s: %s", m->name, test)
+                            : mem_printf("%s %s: %s", backend_name(), m->name, test);
+}
+
 /*
- * Each test in each mode, but int8 only where `int8` says so; names are "MODE: TEST".
- * MBERT_CPU, when set, is the highest set that is run.
+ * Each test in each mode, but int8 only where `int8` says so.  MBERT_CPU, when set, is the
+ * highest set that is run.
  */
 struct mode_test { const char *name; void (*f)(void **state); int int8; };
 static inline int
 modes_run(const struct mode_test *tests, int n)
 {
     struct CMUnitTest *all = mem_zalloc((size_t)n * MODES, sizeof *all);
-    const enum isa best = isa_pick();
+    const int cpu = backend_is_cpu();
+    const enum isa best = cpu ? isa_pick() : ISA_GENERIC;
     size_t count = 0;
-    for (int i = 0; i < n * MODES; i++) {
-        struct mode *m = &modes[i / n];
+    for (int i = 0; i < n * (cpu ? MODES : DEVICE_MODES); i++) {
+        struct mode *m = cpu ? &modes[i / n] : &device_modes[i / n];
         const struct mode_test *t = &tests[i % n];
-        if (!mode_new(m) || (m->precision == OP_INT8 && !t->int8))
+        if ((cpu && !mode_new(m)) || (m->precision == OP_INT8 && !t->int8))
             continue;
-        all[count++] =
-            m->isa <= best
-                ? (struct CMUnitTest){ mem_printf("%s: %s", m->name, t->name), t->f,
-                                       mode_setup, rig_teardown, m }
-                : (struct CMUnitTest){ mem_printf("%s: %s # SKIP no %s here", m->name,
-                                                  t->name, isa_name(m->isa)),
-                                       mode_absent, NULL, NULL, NULL };
+        char *name = mode_name(m, t->name);
+        if (m->isa <= best) {
+            all[count++] =
+                (struct CMUnitTest){ name, t->f, mode_setup, rig_teardown, m };
+            continue;
+        }
+        all[count++] = (struct CMUnitTest){ mem_printf("%s # SKIP no %s here", name,
+                                                       isa_name(m->isa)),
+                                            mode_absent, NULL, NULL, NULL };
+        mem_free(name);
     }
     const int failed = _cmocka_run_group_tests("packed", all, count, NULL, NULL);
     while (count)

@@ -1,0 +1,53 @@
+# emu.mk - the GPU module's sources compiled for the processor, and what runs them.
+EMU_CXXFLAGS = -std=c++17 -I. -Itests/emu -Wall -Wextra -Wno-unknown-pragmas $(if $(DEV),-Werror) \
+               -fPIC -fno-strict-aliasing -ffp-contract=off
+EMU_OBJ      := $(patsubst %,$(B)/tests/emu/%.o,emu runtime product)
+
+# the hardware: never sanitized
+$(B)/tests/emu/%.o: tests/emu/%.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(EMU_CXXFLAGS) -O3 $(if $(filter thread,$(SAN)),-DEMU_TSAN) -MMD -MP -c -o $@ $<
+
+$(B)/tests/emu/gpu/%.o: gpu/%.cu
+	@mkdir -p $(@D)
+	$(CXX) $(EMU_CXXFLAGS) -O2 -g $(SANFLAGS) -MMD -MP -x c++ -c -o $@ $<
+
+$(B)/tests/emu/mbert-emu.so: $(GPU:gpu/%.cu=$(B)/tests/emu/gpu/%.o) $(EMU_OBJ)
+	$(CXX) -shared $(SANFLAGS) -o $@ $^
+
+# the op tests and the training traces once more, on the emulation
+EMU_CASES  := $(filter-out perf quantize,$(patsubst tests/ops/%.c,%,$(wildcard tests/ops/*.c)))
+EMU_CHECKS := $(if $(EMU),$(addprefix $(B)/tests/emu/run/,$(EMU_CASES) mbert_train))
+
+define emu_runner
+@mkdir -p $(@D)
+@printf '#!/bin/sh\nMBERT_BACKEND=emu exec %s\n' '$(CURDIR)/$<' > $@ && chmod +x $@
+endef
+$(B)/tests/emu/run/%: $(B)/tests/ops/% $(EMU)
+	$(emu_runner)
+$(B)/tests/emu/run/mbert_train: $(B)/tests/unit/mbert_train $(EMU)
+	$(emu_runner)
+
+## emu: the emulated GPU module, for MBERT_CUDA
+emu: $(EMU)
+
+## check-emu: the emulated module under twenty seeds of the schedules, and its long cases
+check-emu: deps
+	@$(MAKE) --no-print-directory all tests
+	@for seed in $$(seq 20); do \
+	    echo "seed $$seed"; \
+	    MBERT_EMU_SEED=$$seed MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(EMU_CHECKS) || exit 1; \
+	done
+	@MBERT_EMU_LONG=1 MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) tests/emu.bats \
+	    $(B)/tests/unit/mbert_gradient $(EMU_CHECKS)
+
+## check-tsan: the emulated kernels under ThreadSanitizer
+check-tsan: deps
+	@$(MAKE) --no-print-directory SAN=thread emu-checks
+	@$(MAKE) --no-print-directory SAN=thread check-emu-once
+
+emu-checks: $(filter-out %/mbert_train,$(EMU_CHECKS))
+check-emu-once:
+	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(filter-out %/mbert_train,$(EMU_CHECKS))
+
+.PHONY: emu check-emu check-tsan emu-checks check-emu-once
