@@ -178,20 +178,35 @@ choice_of(struct products *all, const struct product *p)
     return to;
 }
 
-static void
-product_run(struct ctx *c, const struct product *p)
+static cublasStatus_t
+start(struct ctx *c, const struct product *p, const struct choice *ch)
 {
     struct products *all = c->products;
     const float one = 1, beta = p->C.p ? 1 : 0;
     const struct mat C = p->C.p ? p->C : p->D;
+    struct layouts l = layouts_of(p, p->n, p->k);
+    const cublasStatus_t e =
+        cublasLtMatmul(all->lt, l.d, &one, p->A.p, l.a, p->B.p, l.b, &beta, C.p, l.c, p->D.p,
+                       l.out, &ch->algo, all->workspace, WORKSPACE, c->stream);
+    layouts_free(&l);
+    return e;
+}
+
+/* What was chosen for many rows takes any number of them; should one library not, it is asked
+ * for this number. */
+static void
+product_run(struct ctx *c, const struct product *p)
+{
     if (!p->m || !p->n)
         return;
-    const struct choice *ch = choice_of(all, p);
-    struct layouts l = layouts_of(p, p->n, p->k);
-    lt_check(cublasLtMatmul(all->lt, l.d, &one, p->A.p, l.a, p->B.p, l.b, &beta, C.p, l.c,
-                            p->D.p, l.out, &ch->algo, all->workspace, WORKSPACE, c->stream),
-             "a product");
-    layouts_free(&l);
+    const struct choice *ch = choice_of(c->products, p);
+    cublasStatus_t e = start(c, p, ch);
+    if (e == CUBLAS_STATUS_NOT_SUPPORTED || e == CUBLAS_STATUS_INVALID_VALUE) {
+        struct choice own = {};
+        if (choose(c->products, &own, p, p->n, p->k, alignment(p)))
+            e = start(c, p, &own);
+    }
+    lt_check(e, "a product");
 }
 
 /* w in the type that x is multiplied in. */

@@ -15,11 +15,11 @@ setup() {
 emulated() {
     local name=$1
     shift
-    [ -r "$EMULATION/emu.o" ] || skip "the GPU module is emulated on x86-64 alone"
+    [ -r "$EMULATION/libemu.a" ] || skip "the GPU module is emulated on x86-64 alone"
     # shellcheck disable=SC2086 # CXX and FLAGS are several words
     ${CXX:-g++} -std=c++17 -Wall -Wextra -Werror -Wno-unknown-pragmas -fno-strict-aliasing $FLAGS \
         "$@" -I. -Itests/emu -o "$TMP/$name" -x c++ "examples/attention/$name.cu" \
-        -x none "$EMULATION/emu.o" "$EMULATION/runtime.o"
+        -x none "$EMULATION/libemu.a"
 }
 
 # right NAME CHECKS: it builds, and its own checks pass

@@ -14,7 +14,7 @@
  *     nvcc -std=c++17 -O3 -arch=sm_90 -I. -o tiled examples/attention/tiled.cu
  *     g++ -std=c++17 -O2 -fno-strict-aliasing -I. -Itests/emu -o tiled \
  *         -x c++ examples/attention/tiled.cu \
- *         -x none build/tests/emu/emu.o build/tests/emu/runtime.o
+ *         -x none build/tests/emu/libemu.a
  *
  * ./tiled checks itself on small batches; ./tiled 8192 512 512 computes and checks one of
  * these lengths.  Output is TAP; the exit status is 1 when anything is wrong.

@@ -1,7 +1,7 @@
 # emu.mk - the GPU module's sources compiled for the processor, and what runs them.
 EMU_CXXFLAGS = -std=c++17 -I. -Itests/emu -Wall -Wextra -Wno-unknown-pragmas $(if $(DEV),-Werror) \
                -fPIC -fno-strict-aliasing -ffp-contract=off
-EMU_OBJ      := $(patsubst %,$(B)/tests/emu/%.o,emu runtime product)
+EMU_OBJ      := $(patsubst %,$(B)/tests/emu/%.o,card emu exchange meet product runtime)
 
 # the hardware: never sanitized
 $(B)/tests/emu/%.o: tests/emu/%.cpp
@@ -12,7 +12,11 @@ $(B)/tests/emu/gpu/%.o: gpu/%.cu
 	@mkdir -p $(@D)
 	$(CXX) $(EMU_CXXFLAGS) -O2 -g $(SANFLAGS) -MMD -MP -x c++ -c -o $@ $<
 
-$(B)/tests/emu/mbert-emu.so: $(GPU:gpu/%.cu=$(B)/tests/emu/gpu/%.o) $(EMU_OBJ)
+$(B)/tests/emu/libemu.a: $(EMU_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(B)/tests/emu/mbert-emu.so: $(GPU:gpu/%.cu=$(B)/tests/emu/gpu/%.o) $(B)/tests/emu/libemu.a
 	$(CXX) -shared $(SANFLAGS) -o $@ $^
 
 # the op tests and the training traces once more, on the emulation

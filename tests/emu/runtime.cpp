@@ -1,13 +1,11 @@
 /* runtime.cpp - memory, streams, events and graphs behind the emulation's cuda_runtime.h.
  * Compiled without sanitizers, as emu.cpp is. */
 #include <deque>
-#include <map>
-#include <set>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vector>
-#include "emu.h"
+#include "card.h"
 
 typedef std::function<void()> job;
 struct emu_stream {
@@ -19,14 +17,7 @@ struct emu_stream {
 struct emu_event { cudaStream_t s; uint64_t at; };
 struct emu_graph { std::vector<job> jobs; };
 
-/* The card: its memory, its streams. */
-static struct {
-    std::map<char *, size_t> device, pinned;
-    std::set<cudaStream_t> streams;
-    size_t used, made;
-    struct emu_turn *turn;
-    enum cudaError_t last;
-} C;
+struct card C;
 
 static struct emu_turn by_default = { EMU_INORDER, 1 };
 
@@ -81,116 +72,19 @@ capturing(void)
     return false;
 }
 
-static enum cudaError_t
-fail(enum cudaError_t e)
-{
-    return C.last = e;
-}
-
-const char *
-cudaGetErrorString(cudaError_t e)
-{
-    switch (e) {
-    case cudaSuccess: return "no error";
-    case cudaErrorInvalidValue: return "invalid argument";
-    case cudaErrorMemoryAllocation: return "out of memory";
-    case cudaErrorInsufficientDriver: return "CUDA driver version is insufficient";
-    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
-    case cudaErrorStreamCaptureUnsupported: return "not permitted while a stream is captured";
-    }
-    return "unknown error";
-}
-
-cudaError_t
-cudaGetLastError(void)
-{
-    const cudaError_t e = C.last;
-    C.last = cudaSuccess;
-    return e;
-}
-
-cudaError_t cudaPeekAtLastError(void) { return C.last; }
-
-static bool
-fault(const char *name)
-{
-    const char *set = getenv("MBERT_EMU_FAULT");
-    return set && !strcmp(set, name);
-}
-
-cudaError_t
-cudaGetDeviceCount(int *n)
-{
-    *n = 0;
-    if (fault("driver"))
-        return fail(cudaErrorInsufficientDriver);
-    if (fault("card"))
-        return fail(cudaErrorNoDevice);
-    *n = 1;
-    return cudaSuccess;
-}
-
-cudaError_t
-cudaGetDevice(int *device)
-{
-    *device = 0;
-    return cudaSuccess;
-}
-
-static size_t
-whole_memory(void)
-{
-    const char *set = getenv("MBERT_EMU_MEMORY");
-    return set ? strtoull(set, NULL, 10) : (size_t)16 << 30;
-}
-
-cudaError_t
-cudaGetDeviceProperties(struct cudaDeviceProp *p, int)
-{
-    memset(p, 0, sizeof *p);
-    snprintf(p->name, sizeof p->name, "emulated card");
-    p->major = fault("old") ? 7 : 8;
-    p->minor = fault("old") ? 5 : 0;
-    p->multiProcessorCount = 2;
-    p->totalGlobalMem = whole_memory();
-    return cudaSuccess;
-}
-
-cudaError_t
-cudaDriverGetVersion(int *version)
-{
-    *version = fault("driver") ? 0 : 13000;
-    return cudaSuccess;
-}
-
-cudaError_t
-cudaRuntimeGetVersion(int *version)
-{
-    *version = 13000;
-    return cudaSuccess;
-}
-
-cudaError_t
-cudaMemGetInfo(size_t *free, size_t *total)
-{
-    *total = whole_memory();
-    *free = *total - C.used;
-    return cudaSuccess;
-}
-
 cudaError_t
 cudaMalloc(void **p, size_t bytes)
 {
     *p = NULL;
     if (capturing())
-        return fail(cudaErrorStreamCaptureUnsupported);
+        return card_fail(cudaErrorStreamCaptureUnsupported);
     if (!bytes)
         return cudaSuccess;
-    if (bytes > whole_memory() - C.used)
-        return fail(cudaErrorMemoryAllocation);
+    if (bytes > card_memory() - C.used)
+        return card_fail(cudaErrorMemoryAllocation);
     /* exactly as long as asked for, so that a sanitizer sees the byte past the end */
     if (posix_memalign(p, 256, bytes))
-        return fail(cudaErrorMemoryAllocation);
+        return card_fail(cudaErrorMemoryAllocation);
     memset(*p, 0xff, bytes);
     C.device[(char *)*p] = bytes;
     C.used += bytes;
@@ -204,7 +98,7 @@ cudaFree(void *p)
         return cudaSuccess;
     const auto it = C.device.find((char *)p);
     if (it == C.device.end())
-        return fail(cudaErrorInvalidValue);
+        return card_fail(cudaErrorInvalidValue);
     const cudaError_t e = cudaDeviceSynchronize(); /* as the real one */
     C.used -= it->second;
     C.device.erase(it);
@@ -217,9 +111,9 @@ cudaMallocHost(void **p, size_t bytes)
 {
     *p = NULL;
     if (capturing())
-        return fail(cudaErrorStreamCaptureUnsupported);
+        return card_fail(cudaErrorStreamCaptureUnsupported);
     if (posix_memalign(p, 256, bytes + !bytes))
-        return fail(cudaErrorMemoryAllocation);
+        return card_fail(cudaErrorMemoryAllocation);
     memset(*p, 0xff, bytes);
     C.pinned[(char *)*p] = bytes;
     return cudaSuccess;
@@ -231,7 +125,7 @@ cudaFreeHost(void *p)
     if (!p)
         return cudaSuccess;
     if (!C.pinned.erase((char *)p))
-        return fail(cudaErrorInvalidValue);
+        return card_fail(cudaErrorInvalidValue);
     free(p);
     return cudaSuccess;
 }
@@ -256,10 +150,10 @@ cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind ki
         return cudaSuccess;
     if (!inside(C.device, device, bytes) ||
         (kind == cudaMemcpyDeviceToDevice && !inside(C.device, from, bytes)))
-        return fail(cudaErrorInvalidValue);
+        return card_fail(cudaErrorInvalidValue);
     if (kind == cudaMemcpyHostToDevice && !inside(C.pinned, from, bytes)) {
         if (s->graph)
-            return fail(cudaErrorStreamCaptureUnsupported);
+            return card_fail(cudaErrorStreamCaptureUnsupported);
         const std::vector<char> kept((const char *)from, (const char *)from + bytes);
         emu_enqueue(s, [=] { memcpy(to, kept.data(), bytes); });
         return cudaSuccess;
@@ -283,7 +177,7 @@ cudaMemsetAsync(void *to, int byte, size_t bytes, cudaStream_t s)
     if (!bytes)
         return cudaSuccess;
     if (!inside(C.device, to, bytes))
-        return fail(cudaErrorInvalidValue);
+        return card_fail(cudaErrorInvalidValue);
     emu_enqueue(s, [=] { memset(to, byte, bytes); });
     return cudaSuccess;
 }
@@ -309,7 +203,7 @@ cudaError_t
 cudaStreamSynchronize(cudaStream_t s)
 {
     if (s->graph)
-        return fail(cudaErrorStreamCaptureUnsupported);
+        return card_fail(cudaErrorStreamCaptureUnsupported);
     run_until(s, s->put);
     return cudaSuccess;
 }
@@ -327,7 +221,7 @@ cudaError_t
 cudaDeviceSynchronize(void)
 {
     if (capturing())
-        return fail(cudaErrorStreamCaptureUnsupported);
+        return card_fail(cudaErrorStreamCaptureUnsupported);
     for (cudaStream_t s : C.streams)
         run_until(s, s->put);
     return cudaSuccess;
@@ -344,7 +238,7 @@ cudaError_t
 cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 {
     if (s->graph)
-        return fail(cudaErrorStreamCaptureUnsupported);
+        return card_fail(cudaErrorStreamCaptureUnsupported);
     *e = { s, s->put };
     return cudaSuccess;
 }
@@ -353,7 +247,7 @@ cudaError_t
 cudaEventSynchronize(cudaEvent_t e)
 {
     if (capturing())
-        return fail(cudaErrorStreamCaptureUnsupported);
+        return card_fail(cudaErrorStreamCaptureUnsupported);
     if (e->s && C.streams.count(e->s))
         run_until(e->s, e->at);
     return cudaSuccess;
@@ -370,7 +264,7 @@ cudaError_t
 cudaStreamBeginCapture(cudaStream_t s, enum cudaStreamCaptureMode)
 {
     if (s->graph)
-        return fail(cudaErrorInvalidValue);
+        return card_fail(cudaErrorInvalidValue);
     s->graph = new emu_graph();
     return cudaSuccess;
 }
@@ -380,7 +274,7 @@ cudaStreamEndCapture(cudaStream_t s, cudaGraph_t *g)
 {
     *g = s->graph;
     s->graph = NULL;
-    return *g ? cudaSuccess : fail(cudaErrorInvalidValue);
+    return *g ? cudaSuccess : card_fail(cudaErrorInvalidValue);
 }
 
 cudaError_t

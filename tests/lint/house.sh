@@ -30,7 +30,7 @@ fi
 ls tools/*.c common/*/*.c formats/*.c formats/*.cpp 2>/dev/null | sed 's|.*/||; s|\.[^.]*$||' | sort | uniq -d |
     while read -r n; do echo "file name '$n' occurs twice"; done | grep . && bad=1
 
-for f in $c_files $gpu_files; do
+for f in $c_files $gpu_files tests/emu/* examples/attention/*.[ch]*; do
     n=$(wc -l < "$f")
     [ "$n" -le 400 ] || say "$f: $n lines, more than 400"
 done
