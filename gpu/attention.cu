@@ -30,7 +30,8 @@ mats_aligned(const struct mat *m, int n, int size)
 {
     for (int i = 0; i < n; i++) {
         const size_t bytes = dtype_size(m[i].type);
-        if ((uintptr_t)m[i].p % 16 || (size_t)m[i].ld * bytes % 16 || (size_t)size * bytes % 16)
+        if ((uintptr_t)m[i].p % 16 || (size_t)m[i].ld * bytes % 16 ||
+            (size_t)size * bytes % 16)
             return false;
     }
     return true;
@@ -118,7 +119,8 @@ plain_bytes(const struct plain *a, int rows)
 }
 
 static struct plain
-plain_of(const struct seqs *s, int heads, int size, int window, float scale, struct drop drop)
+plain_of(const struct seqs *s, int heads, int size, int window, float scale,
+         struct drop drop)
 {
     const struct plan *p = (const struct plan *)s->plan;
     struct plain a = {};
@@ -152,6 +154,17 @@ plain_attention_bwd(struct ctx *c, struct plain a)
     });
 }
 
+/*
+ * The window that the forward kernel is given.  Where all sequences fit two tiles, one that
+ * hides nothing: the kernel of windows skips the 16 keys that nobody has, the global one
+ * does not look.  What is skipped adds zeros: the bytes are the same.
+ */
+static int
+forward_window(const struct seqs *s, int window)
+{
+    return window < 0 && s->longest <= 2 * TILE ? s->longest : window;
+}
+
 /* ---- ops ---------------------------------------------------------------------------- */
 void
 cuda_attention(struct ctx *c, struct mat o, struct mat lse, struct mat q, struct mat k,
@@ -168,9 +181,10 @@ cuda_attention(struct ctx *c, struct mat o, struct mat lse, struct mat q, struct
     check_mats(all + 3, 1, o.rows, q);
     assert(!lse.p || (lse.rows == q.rows && lse.cols == heads && lse.type == F32));
     if (mats_fast(all, 4, size, scale, drop)) {
-        const struct forward a = { o, lse, q, k, v, NULL, heads, window, scale };
+        const int seen = forward_window(s, window);
+        const struct forward a = { o, lse, q, k, v, NULL, heads, seen, scale };
         const struct blocks b = first ? (struct blocks){ plan->first, plan->firsts, false }
-                                      : blocks_of(c, s, heads, window);
+                                      : blocks_of(c, s, heads, seen);
         if (size == 64)
             forward_size<64>(c, a, b);
         else
@@ -187,19 +201,22 @@ cuda_attention(struct ctx *c, struct mat o, struct mat lse, struct mat q, struct
 }
 
 void
-cuda_attention_bwd(struct ctx *c, struct mat dq, struct mat dk, struct mat dv, struct mat dout,
-                   struct mat o, struct mat lse, struct mat q, struct mat k, struct mat v,
-                   int heads, const struct seqs *s, int window, float scale, struct drop drop)
+cuda_attention_bwd(struct ctx *c, struct mat dq, struct mat dk, struct mat dv,
+                   struct mat dout, struct mat o, struct mat lse, struct mat q, struct mat k,
+                   struct mat v, int heads, const struct seqs *s, int window, float scale,
+                   struct drop drop)
 {
     const struct mat all[] = { q, k, v, dout, o, dq, dk, dv };
-    const int size = q.cols / heads, sums = heads * q.rows;
+    const int size = q.cols / heads;
+    const size_t sums = 2 * (size_t)heads * (size_t)q.rows;
     assert(heads > 0 && q.cols % heads == 0 && q.rows == s->rows);
     assert(drop.p >= 0 && drop.p < 1);
     check_mats(all, 8, q.rows, q);
     assert(lse.rows == q.rows && lse.cols == heads && lse.type == F32);
-    float *delta = (float *)cuda_scratch(c, SCRATCH_ROWS, mem_mul((size_t)sums, 2), sizeof(float));
+    float *scratch = (float *)cuda_scratch(c, SCRATCH_ROWS, sums, sizeof *scratch);
     if (mats_fast(all, 8, size, scale, drop)) {
-        const struct backward g = { dq, dk, dv, dout, o, lse, q, k, v, NULL, delta, heads, q.rows, window, scale };
+        const struct backward g = { dq, dk,   dv,      dout,  o,      lse,    q,    k,
+                                    v,  NULL, scratch, heads, q.rows, window, scale };
         const struct blocks b = blocks_of(c, s, heads, window);
         if (size == 64)
             backward_size<64>(c, g, b);
@@ -209,7 +226,7 @@ cuda_attention_bwd(struct ctx *c, struct mat dq, struct mat dk, struct mat dv, s
         struct plain a = plain_of(s, heads, size, window, scale, drop);
         a.o = o, a.lse = lse, a.q = q, a.k = k, a.v = v;
         a.dq = dq, a.dk = dk, a.dv = dv, a.dout = dout;
-        a.delta = delta;
+        a.delta = scratch;
         a.wide = mats_aligned(all, 4, size);
         plain_attention_bwd(c, a);
     }
@@ -221,8 +238,9 @@ template <class F>
 static void
 allow(F *kernel, int bytes)
 {
-    cuda_check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
-               "attention");
+    cuda_check(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
+        "attention");
 }
 
 template <int K>

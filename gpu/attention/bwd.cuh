@@ -7,7 +7,8 @@
  *     dq = scale dS k               dk = scale dS^T q           dv = P^T dout
  * attention_dq owns rows of queries and streams keys; attention_dkv owns rows of keys and
  * streams queries, so that its P^T and dS^T are operands A straight from registers.  With
- * lse known no row needs to be seen whole: 16 streamed rows at a time keep few scores alive.
+ * lse known no row needs to be seen whole: 16 streamed rows at a time keep few scores
+ * alive.
  */
 #include "gpu/attention/mask.cuh"
 #include "gpu/attention/softmax.cuh"
@@ -34,7 +35,8 @@ template <int K>
 KERNEL(THREADS, 8)
 attention_delta(struct backward g, int blocks)
 {
-    const int head = dev_block() / blocks, at = dev_block() % blocks * THREADS + dev_thread();
+    const int head = dev_block() / blocks,
+              at = dev_block() % blocks * THREADS + dev_thread();
     const bool ok = at / (K / 8) < g.rows;
     const int row = ok ? at / (K / 8) : 0, chunk = at % (K / 8);
     const struct vec16 x = dev_load16(seq_at<K>(g.dout, row, head) + chunk * 8),
@@ -68,7 +70,7 @@ struct own_queries {
     float power[MT][2], delta[MT][2], dq[MT][K / 8][4];
 };
 
-/* Sums of rows past the end: no P, whatever the zeros in their place give. */
+/* Rows past the end: P = 0, whatever the zeros in their place give. */
 template <int K, int MT>
 DEV void
 dq_start(struct own_queries<K, MT> *x, const struct backward &g, struct place at)
@@ -93,8 +95,8 @@ dq_start(struct own_queries<K, MT> *x, const struct backward &g, struct place at
 /* dq += dS k for the 16 keys from `key` on, whose rows the two tiles begin with. */
 template <int K, int MT, bool WINDOW>
 DEV void
-dq_add(struct own_queries<K, MT> *x, const bf16 *keys, const bf16 *values, struct mask<WINDOW> m,
-       struct place at, int key, float scale)
+dq_add(struct own_queries<K, MT> *x, const bf16 *keys, const bf16 *values,
+       struct mask<WINDOW> m, struct place at, int key, float scale)
 {
     const bool all = mask_all(m, at.own, 16 * MT, key, 16);
     float s[MT][2][4] = {}, dp[MT][2][4] = {};
@@ -149,6 +151,7 @@ attention_dq(struct backward g)
     const struct place at = seq_place(g.list, g.heads, ROWS);
     const int row = at.w.row, len = at.w.len, own = at.own - at.first;
     const struct span seen = seq_visible(at.first, ROWS, len, WINDOW ? g.window : -1);
+    /* a warp past the end sees nobody */
     const struct mask<WINDOW> m = { at.own < len ? len : 0, g.window };
     struct own_queries<K, MT> x;
 
@@ -242,12 +245,13 @@ dkv_soften(float s[MT][2][4], float dp[MT][2][4], const struct dkv_stage<K> *fro
             }
 }
 
-/* dk += dS^T q and dv += P^T dout for the 16 queries from row c of the stage on, whose row 0
- * is `query`.  values: the warp's rows of v in shared memory. */
+/* dk += dS^T q and dv += P^T dout for the 16 queries from row c of the stage on, whose row
+ * 0 is `query`.  values: the warp's rows of v in shared memory. */
 template <int K, int MT, bool WINDOW>
 DEV void
-dkv_add(struct own_keys<K, MT, WINDOW> *x, const bf16 *values, const struct dkv_stage<K> *from, int c,
-        struct mask<WINDOW> m, struct place at, int query, float scale)
+dkv_add(struct own_keys<K, MT, WINDOW> *x, const bf16 *values,
+        const struct dkv_stage<K> *from, int c, struct mask<WINDOW> m, struct place at,
+        int query, float scale)
 {
     constexpr bool HELD = dkv_shape<K, MT, WINDOW>::HELD != 0;
     const bf16 *q = from->q + c * K, *dout = from->dout + c * K;
@@ -299,8 +303,10 @@ attention_dkv(struct backward g)
     bf16 *block_v = block + shape::ROWS * K;
     struct dkv_stage<K> *stages = (struct dkv_stage<K> *)(block_v + shape::ROWS * K);
     const struct place at = seq_place(g.list, g.heads, shape::ROWS);
-    const int row = at.w.row, len = at.w.len, own = at.own - at.first;
-    const struct span seen = seq_visible(at.first, shape::ROWS, len, WINDOW ? g.window : -1);
+    const int len = at.w.len, own = at.own - at.first;
+    const struct span seen =
+        seq_visible(at.first, shape::ROWS, len, WINDOW ? g.window : -1);
+    /* a warp past the end sees nobody */
     const struct mask<WINDOW> m = { at.own < len ? len : 0, g.window };
     struct own_keys<K, MT, WINDOW> x;
     UNROLL
@@ -329,16 +335,18 @@ attention_dkv(struct backward g)
         ROLL
         for (int c = 0; c < TILE; c += 16)
             if (!mask_none(m, at.own, 16 * MT, query + c, 16))
-                dkv_add<K, MT, WINDOW>(&x, block_v + own * K, stages + stage, c, m, at, query,
-                                       g.scale * LOG2E);
+                dkv_add<K, MT, WINDOW>(&x, block_v + own * K, stages + stage, c, m, at,
+                                       query, g.scale * LOG2E);
     }
+    /* read again: registers are dear in the loop */
     const struct place end = seq_place(g.list, g.heads, shape::ROWS);
     const float scale[2] = { g.scale, g.scale }, one[2] = { 1, 1 };
     UNROLL
     for (int mt = 0; mt < MT; mt++) {
-        const int first = end.w.row + end.own + mt * 16, corner = (own + mt * 16) * K;
-        tile_store<K>(g.dk, end.head, first, end.w.row + end.w.len, block + corner, x.dk[mt], scale);
-        tile_store<K>(g.dv, end.head, first, end.w.row + end.w.len, block_v + corner, x.dv[mt], one);
+        const int first = end.w.row + end.own + mt * 16, last = end.w.row + end.w.len,
+                  corner = (own + mt * 16) * K;
+        tile_store<K>(g.dk, end.head, first, last, block + corner, x.dk[mt], scale);
+        tile_store<K>(g.dv, end.head, first, last, block_v + corner, x.dv[mt], one);
     }
 }
 #endif

@@ -2,8 +2,8 @@
 #define GPU_ATTENTION_FWD_CUH
 /*
  * fwd - o = softmax(scale q k^T) v for one block of queries.  Keys and values pass through
- * two stages of shared memory, the next tile in flight while this one is used; one barrier a
- * tile says both that it has landed and that the other stage is free.
+ * two stages of shared memory, the next tile in flight while this one is used; one barrier
+ * a tile says both that it has landed and that the other stage is free.
  *
  * Every sum runs in the order of the sequence's own rows, in tiles counted from its first:
  * neither the batch nor MT shows in the bytes.
@@ -112,7 +112,8 @@ forward_store(const struct forward &a, struct place at, int own, bf16 *corner,
 {
     float inverse[2], lse[2];
     online_end(soft, inverse, lse);
-    tile_store<K>(a.o, at.head, at.w.out + own, at.w.out + at.w.asked, corner, out, inverse);
+    tile_store<K>(a.o, at.head, at.w.out + own, at.w.out + at.w.asked, corner, out,
+                  inverse);
     UNROLL
     for (int half = 0; half < 2; half++) {
         const int row = own + at.lane / 4 + half * 8;
@@ -155,9 +156,10 @@ attention_forward(struct forward a)
             continue; /* a warp that nobody asks: it only loads */
         if (key == seen.lo)
             UNROLL
-            for (int i = 0; i < MT * shape::HELD; i++)
-                tile_a<K>(q[i / shape::STEPS][i % shape::STEPS], queries, i / shape::STEPS * 16,
-                          i % shape::STEPS);
+            for (int i = 0; i < MT * shape::HELD; i++) {
+                const int mt = i / shape::STEPS, step = i % shape::STEPS;
+                tile_a<K>(q[mt][step], queries, mt * 16, step);
+            }
         float s[MT][TILE / 8][4] = {};
         forward_scores<K, MT, WINDOW>(s, q, queries, keys, m, at.own, key);
         forward_mask<MT, WINDOW>(s, m, at.own, key, at.lane);
@@ -169,7 +171,8 @@ attention_forward(struct forward a)
     UNROLL
     for (int mt = 0; mt < MT; mt++)
         if (at.own + mt * 16 < w.asked)
-            forward_store<K>(a, at, at.own + mt * 16, queries + mt * 16 * K, out[mt], &soft[mt]);
+            forward_store<K>(a, at, at.own + mt * 16, queries + mt * 16 * K, out[mt],
+                             &soft[mt]);
     if (PLANT == 4 && dev_thread() < 64)
         dev_sync_block();
 }

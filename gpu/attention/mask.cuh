@@ -2,7 +2,7 @@
 #define GPU_ATTENTION_MASK_CUH
 /*
  * mask - who sees whom.  Query i and key j of one sequence see each other when both exist
- * and, with a window, |i - j| <= window.  Below, a is a row of the side that a warp owns and
+ * and, with a window, |i - j| <= window.  Below, a is a row of the side that a warp owns,
  * b one of the side that streams by.
  */
 #include "gpu/dev.cuh"

@@ -4,7 +4,7 @@
  * plain - attention of any head size, type and alignment, with dropout, in F32 arithmetic
  * and no tensor cores: a warp for each row and head.  Its lanes take one row each of the
  * other side for scores, then one column each for sums; 32 rows at a time, in their order.
- *     o = sum over j of p keep v / l     lse = log l + m     l = sum of p     p = exp(s - m)
+ *     o = sum over j of p keep v / l    lse = log l + m    l = sum of p    p = exp(s - m)
  *     delta = dout . o     dS = P (keep dout . v - delta)     dq, dk, dv as in bwd.cuh
  */
 #include "gpu/attention/seq.cuh"
@@ -75,6 +75,14 @@ plain_dot(const float *x, const T *y, int n, bool wide)
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+/* x by the head's columns of m's row `row`. */
+template <class T>
+DEV float
+plain_product(const struct plain &a, const float *x, struct mat m, int row, int head)
+{
+    return plain_dot(x, plain_at<T>(a, m, row, head), a.size, a.wide);
+}
+
 /* to = x, or zeros where x is NULL; by the warp, which then meets. */
 template <class T>
 DEV void
@@ -139,7 +147,8 @@ plain_forward(struct plain a)
     const struct sight x = plain_sight(a);
     if (x.lo == x.hi)
         return;
-    float *q = plain_corner(smem, a, PLAIN_FORWARD), *out = q + a.stride, *p = out + a.stride;
+    float *q = plain_corner(smem, a, PLAIN_FORWARD), *out = q + a.stride,
+          *p = out + a.stride;
     const int lane = dev_thread() % 32;
     float max = -INFINITY, sum = 0;
     plain_fill(q, plain_at<T>(a, a.q, x.t, x.head), a.size);
@@ -148,7 +157,7 @@ plain_forward(struct plain a)
         const int n = x.hi - key < 32 ? x.hi - key : 32;
         float s = -INFINITY;
         if (lane < n)
-            s = a.scale * plain_dot(q, plain_at<T>(a, a.k, key + lane, x.head), a.size, a.wide);
+            s = a.scale * plain_product<T>(a, q, a.k, key + lane, x.head);
         const float top = fmaxf(max, warp_max(s)), fade = expf(max - top);
         const float power = lane < n ? expf(s - top) : 0;
         sum = sum * fade + power;
@@ -192,8 +201,8 @@ plain_dq(struct plain a)
         float d = 0;
         if (lane < n) {
             const int j = key + lane;
-            const float s = a.scale * plain_dot(q, plain_at<T>(a, a.k, j, x.head), a.size, a.wide);
-            const float dp = plain_dot(dout, plain_at<T>(a, a.v, j, x.head), a.size, a.wide);
+            const float s = a.scale * plain_product<T>(a, q, a.k, j, x.head);
+            const float dp = plain_product<T>(a, dout, a.v, j, x.head);
             d = expf(s - lse) * (plain_keep(a, x.t, x.head, j - x.start) * dp - delta);
         }
         dev_sync_warp();
@@ -227,9 +236,10 @@ plain_dkv(struct plain a)
             const int i = query + lane;
             const float lse = mat_row<float>(a.lse, i)[x.head],
                         delta = a.delta[(ptrdiff_t)x.head * a.asking + i];
-            const float s = a.scale * plain_dot(k, plain_at<T>(a, a.q, i, x.head), a.size, a.wide);
-            const float dp = plain_dot(v, plain_at<T>(a, a.dout, i, x.head), a.size, a.wide);
-            const float keep = plain_keep(a, i, x.head, x.t - x.start), power = expf(s - lse);
+            const float s = a.scale * plain_product<T>(a, k, a.q, i, x.head);
+            const float dp = plain_product<T>(a, v, a.dout, i, x.head);
+            const float keep = plain_keep(a, i, x.head, x.t - x.start);
+            const float power = expf(s - lse);
             kept = power * keep;
             d = power * (keep * dp - delta);
         }

@@ -6,7 +6,8 @@
  */
 #include "gpu/cuda.cuh"
 
-enum { THREADS = 128, WARPS = THREADS / 32, TILE = 64 }; /* TILE: rows that stream by at once */
+/* TILE: rows that stream by at once. */
+enum { THREADS = 128, WARPS = THREADS / 32, TILE = 64 };
 
 struct span { int lo, hi; };
 

@@ -2,8 +2,8 @@
 #define GPU_ATTENTION_SOFTMAX_CUH
 /*
  * softmax - how much.  A row of scores s gives p = exp(scale s - lse) with lse the log of
- * the sum of exp(scale s), by the online softmax of Milakov and Gimelshein 2018.  Powers are
- * of two: the scale arrives multiplied by log2 e.
+ * the sum of exp(scale s), by the online softmax of Milakov and Gimelshein 2018.  Powers
+ * are of two: the scale arrives multiplied by log2 e.
  *
  * Where a product is added to, fmaf says so: the bytes do not hang on what the compiler
  * contracts in which variant of a kernel.

@@ -38,7 +38,8 @@ tile_load(bf16 *tile, struct mat m, struct place at, int first, int len)
     const bf16 *from = seq_at<K>(m, at.w.row, at.head) + row * ld + chunk * 8;
     UNROLL
     for (int i = 0; i < R; i += round)
-        dev_cp_async<16>(tile + tile_at<K>(i + row, chunk), from + (ptrdiff_t)(first + i) * ld,
+        dev_cp_async<16>(tile + tile_at<K>(i + row, chunk),
+                         from + (ptrdiff_t)(first + i) * ld,
                          first + i + row < len + (PLANT == 3));
 }
 
@@ -121,8 +122,8 @@ tile_a_from(uint32_t a[4], const float left[4], const float right[4])
  */
 template <int K>
 DEV void
-tile_store(struct mat m, int head, int first, int end, bf16 *corner, const float c[K / 8][4],
-           const float scale[2])
+tile_store(struct mat m, int head, int first, int end, bf16 *corner,
+           const float c[K / 8][4], const float scale[2])
 {
     constexpr int chunks = K / 8;
     const int l = dev_thread() % 32;

@@ -21,7 +21,12 @@ $(B)/tests/emu/mbert-emu.so: $(GPU:gpu/%.cu=$(B)/tests/emu/gpu/%.o) $(B)/tests/e
 
 # the op tests and the training traces once more, on the emulation
 EMU_CASES  := $(filter-out perf quantize,$(patsubst tests/ops/%.c,%,$(wildcard tests/ops/*.c)))
-EMU_CHECKS := $(if $(EMU),$(addprefix $(B)/tests/emu/run/,$(EMU_CASES) mbert_train))
+EMU_CHECKS := $(if $(EMU),$(addprefix $(B)/tests/emu/run/,$(EMU_CASES) mbert_train) $(B)/tests/emu/attention)
+
+# attention's own: exactly sized allocations, and bugs planted by tests/emu/plants.sh
+$(B)/tests/emu/attention: tests/emu/attention.cpp tests/emu/attention.h \
+    $(B)/tests/emu/gpu/attention.o $(B)/tests/emu/libemu.a $(B)/libmbert.a
+	$(CXX) $(EMU_CXXFLAGS) -O2 -g $(SANFLAGS) -o $@ $(filter-out %.h,$^)
 
 define emu_runner
 @mkdir -p $(@D)
@@ -42,8 +47,14 @@ check-emu: deps
 	    echo "seed $$seed"; \
 	    MBERT_EMU_SEED=$$seed MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(EMU_CHECKS) || exit 1; \
 	done
+	@$(B)/tests/emu/attention long
+	@$(MAKE) --no-print-directory check-plants
 	@MBERT_EMU_LONG=1 MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) tests/emu.bats \
 	    $(B)/tests/unit/mbert_gradient $(EMU_CHECKS)
+
+## check-plants: bugs put into the attention kernels on purpose are caught
+check-plants: $(B)/libmbert.a
+	@CXX="$(CXX)" CXXFLAGS="$(EMU_CXXFLAGS)" sh tests/emu/plants.sh $(B)/tests/emu/plants $(B)/libmbert.a
 
 ## check-tsan: the emulated kernels under ThreadSanitizer
 check-tsan: deps
@@ -54,4 +65,4 @@ emu-checks: $(filter-out %/mbert_train,$(EMU_CHECKS))
 check-emu-once:
 	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(filter-out %/mbert_train,$(EMU_CHECKS))
 
-.PHONY: emu check-emu check-tsan emu-checks check-emu-once
+.PHONY: emu check-plants check-emu check-tsan emu-checks check-emu-once
