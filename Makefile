@@ -164,7 +164,7 @@ clean:
 
 ## help: this list
 help:
-	@sed -n 's/^## //p' Makefile
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
 .PHONY: all deps demo tests check check-asan check-small lint install uninstall clean help
 .SECONDARY:

@@ -26,3 +26,14 @@ gpu-ptx: $(GPU:%.cu=$(B)/%.ptx)
 gpu: $(B)/bin/mbert-cuda.so
 
 .PHONY: gpu gpu-ptx
+
+# the module beside the CPU, and how fast it is: part of `tests`, for their smoke test
+GPU_BENCH := $(addprefix $(B)/tests/bench/,gpu gpu_check)
+tests: $(GPU_BENCH)
+
+## gpu-check: the module on this machine's card: compared with the CPU, and timed
+gpu-check:
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@MBERT_BUILD=$(CURDIR)/$(B) tests/bench/gpu
+
+.PHONY: gpu-check
