@@ -199,13 +199,6 @@ equal_scores(void **state)
     }
 }
 
-/* ---- neighbours --------------------------------------------------------------------- */
-static const struct shape crowd[] = {
-    { 2, 64, -1, 8, { 17, 257, 1, 64, 0, 130, 600, 33 } },
-    { 2, 32, 8, 8, { 17, 257, 1, 64, 0, 130, 600, 33 } },
-    { 1, 128, 64, 8, { 17, 257, 1, 64, 0, 130, 600, 33 } },
-};
-
 /* Rows [from, end) as they lie on the device; free them. */
 static char *
 rows_read(struct rig *r, struct mat m, int from, int end)
@@ -233,6 +226,40 @@ assert_same_rows(struct rig *r, struct mat a, struct mat b, int from, int end,
     free(x);
     free(y);
 }
+
+/* What a window hides weighs nothing, not next to nothing: values of 10^37 there leave the
+ * bytes as zeros do. */
+static void
+hidden_values_weigh_nothing(void **state)
+{
+    struct rig *r = *state;
+    static const struct shape s = { 1, 64, 8, 1, { 600 } };
+    enum { FROM = 300, SEEN = FROM - 8 };
+    struct job j;
+    job_make(r, &j, &s, 1);
+    struct val big = val_copy(r, j.qkv);
+    for (int t = FROM; t < 600; t++)
+        for (int c = 128; c < 192; c++) {
+            at(j.qkv, t)[c] = 0;
+            at(big, t)[c] = (double)half_from_bf16(half_to_bf16(c % 2 ? 1e37f : -1e37f));
+        }
+    for (int turn = 0; rig_turn(r, turn); turn++) {
+        const struct mat qkv[] = { put_stored(r, j.qkv, 8), put_stored(r, big, 8) },
+                         o[] = { box_make_as(r, 600, 64, 32, type_of(r)),
+                                 box_make_as(r, 600, 64, 32, type_of(r)) };
+        for (int i = 0; i < 2; i++)
+            attend(r, o[i], (struct mat){ 0 }, qkv[i], &j, &j.b, (struct drop){ 0 });
+        assert_same_rows(r, o[0], o[1], 0, SEEN, "hidden values");
+    }
+    rig_case_end(r);
+}
+
+/* ---- neighbours --------------------------------------------------------------------- */
+static const struct shape crowd[] = {
+    { 2, 64, -1, 8, { 17, 257, 1, 64, 0, 130, 600, 33 } },
+    { 2, 32, 8, 8, { 17, 257, 1, 64, 0, 130, 600, 33 } },
+    { 1, 128, 64, 8, { 17, 257, 1, 64, 0, 130, 600, 33 } },
+};
 
 static void
 packed_equals_alone(void **state)
@@ -363,6 +390,7 @@ main(void)
         { "scores of +-10^4", large_scores, 0, 0 },
         { "scores that rise and fall", rising_and_falling, 0, 0 },
         { "equal scores", equal_scores, 0, 0 },
+        { "hidden values weigh nothing", hidden_values_weigh_nothing, 0, 0 },
         { "packed equals alone", packed_equals_alone, 1, 0 },
         { "a NaN stays in its sequence", nan_stays_in_its_sequence, 0, 0 },
         { "dropout as the plain op", dropout_as_the_plain_op, 0, 0 },
