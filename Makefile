@@ -4,6 +4,7 @@
 PREFIX   ?= /usr/local
 BINDIR   ?= $(PREFIX)/bin
 MANDIR   ?= $(PREFIX)/share/man
+LIBDIR   ?= $(PREFIX)/lib/mbert-tools
 CFLAGS   ?= -O3 -g
 CXXFLAGS ?= -O2 -g
 SAN      ?=
@@ -139,10 +140,11 @@ lint:
 	sh tests/lint/gpu.sh
 	@! command -v mandoc >/dev/null || mandoc -Tlint -W warning $(PAGES)
 
-## install: tools, pages and completions under $(DESTDIR)$(PREFIX)
+## install: tools, the GPU module, pages and completions under $(DESTDIR)$(PREFIX)
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	install -m 755 $(TOOLS:%=$(B)/bin/%) $(DESTDIR)$(BINDIR)
+	$(if $(MODULE),install -d $(DESTDIR)$(LIBDIR) && install -m 755 $(MODULE) $(DESTDIR)$(LIBDIR))
 	for p in $(PAGES); do \
 	    d=$(DESTDIR)$(MANDIR)/man$${p##*.}; install -d $$d && install -m 644 $$p $$d || exit 1; \
 	done

@@ -26,6 +26,15 @@ load helper
     [[ $output == "pack-batch (mbert-tools) "* ]]
 }
 
+@test "an installed tool finds the GPU module, where nvcc made it" {
+    cd "$ROOT"
+    [ -r "$BUILD/bin/mbert-cuda.so" ] || skip "no nvcc: the GPU module was not built"
+    make -s install DESTDIR="$TMP/dest" PREFIX=/usr
+    [ -x "$TMP/dest/usr/lib/mbert-tools/mbert-cuda.so" ]
+    run --separate-stderr "$TMP/dest/usr/bin/mbert-fwd" -m tests/golden/encoder/v5-mean --device cuda --print-config
+    [ "$status" = 0 ] || { [ "$status" = 4 ] && [[ $stderr == *"--device cuda: no NVIDIA "* ]]; } || { echo "$stderr"; return 1; }
+}
+
 @test "bash completion offers every option and the choices of an option" {
     cd "$ROOT"
     need_command bash
