@@ -71,7 +71,10 @@ half_run_device(struct CMUnitTest *tests, int n)
                            tests[i].name, backend_name()),
                 tests[i].test_func, setup_device, teardown, NULL
             };
-    return _cmocka_run_group_tests("half", tests, (size_t)count, NULL, NULL);
+    const int failed = _cmocka_run_group_tests("half", tests, (size_t)count, NULL, NULL);
+    while (count)
+        mem_free((char *)(uintptr_t)tests[--count].name);
+    return failed;
 }
 
 /* Runs the tests; those of a set that this machine lacks become a SKIP with the reason. */
@@ -89,7 +92,11 @@ half_run(struct CMUnitTest *tests, int n)
                                                        isa_name(isa)),
                                             absent, NULL, NULL, NULL };
     }
-    return _cmocka_run_group_tests("half", tests, (size_t)n, NULL, NULL);
+    const int failed = _cmocka_run_group_tests("half", tests, (size_t)n, NULL, NULL);
+    for (int i = 0; i < n; i++)
+        if (tests[i].test_func == absent)
+            mem_free((char *)(uintptr_t)tests[i].name);
+    return failed;
 }
 
 /* Random values that BF16 holds exactly. */
