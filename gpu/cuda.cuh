@@ -29,7 +29,7 @@ const char *ops_cuda_absent(void);
 }
 
 /* Buffers that grow to what was asked of them; each is one op's at a time. */
-enum scratch { SCRATCH_LEFT, SCRATCH_RIGHT, SCRATCH_OUT, SCRATCH_ROWS, SCRATCH_SUMS, SCRATCH_TABLE, SCRATCHES };
+enum scratch { SCRATCH_LEFT, SCRATCH_RIGHT, SCRATCH_OUT, SCRATCH_ROWS, SCRATCH_SUMS, SCRATCHES };
 struct space { char *p; size_t bytes; };
 
 struct ctx {

@@ -52,7 +52,6 @@ struct alignas(16) quad { float f[4]; };
 DEV int dev_thread(void) { return (int)threadIdx.x; }
 DEV int dev_threads(void) { return (int)blockDim.x; }
 DEV int dev_block(void) { return (int)blockIdx.x; }
-DEV int dev_blocks(void) { return (int)gridDim.x; }
 DEV void dev_sync_block(void) { __syncthreads(); }
 DEV void dev_sync_warp(void) { __syncwarp(); }
 DEV float dev_shfl_xor(float v, int mask) { return __shfl_xor_sync(0xffffffffu, v, mask); }
@@ -172,7 +171,6 @@ dev_cp_wait(void)
 DEV int dev_thread(void) { return emu_thread(); }
 DEV int dev_threads(void) { return emu_threads(); }
 DEV int dev_block(void) { return emu_block(); }
-DEV int dev_blocks(void) { return emu_blocks(); }
 DEV void dev_sync_block(void) { emu_sync_block(); }
 DEV void dev_sync_warp(void) { emu_sync_warp(); }
 DEV uint32_t dev_ballot(bool b) { return emu_ballot(b); }

@@ -118,7 +118,7 @@ cuda_seqs_make(struct ctx *c, struct seqs *s, int n, const int *cu)
     const size_t ints = (size_t)n + 1 + 2 * (size_t)cu[n],
                  bytes = ints * sizeof *cu + items * sizeof(struct work),
                  kept = ((size_t)n + 1) * sizeof *cu;
-    struct plan *p = plan_take(c, mem_add(bytes, 0));
+    struct plan *p = plan_take(c, bytes);
     int *order = (int *)mem_array((size_t)n + 1, sizeof *order);
     for (int b = 0; b < n; b++)
         order[b] = b;

@@ -39,16 +39,16 @@ input_row(const int *cu, const int64_t *row, int r, int per_token)
     return row[b];
 }
 
-/* Adds the result to the image, which has what travels, and writes it. */
+/* Adds the result to the image, which has what travels, and writes it; file: h's. */
 static void
-put(struct output *o, struct image *image, const struct held *h)
+put(struct output *o, struct image *image, const struct held *h, const char *file)
 {
     const struct result *r = &h->result;
     const size_t n = mem_mul((size_t)r->rows, (size_t)r->cols), bad = not_finite(r->host, n);
     assert(r->rows == (r->per_token ? h->tokens : h->seqs));
     if (bad < n)
         die_data("'%s', record %lld: row %lld: '%s' of '%s' is not finite (NaN or infinity)",
-                 h->file, h->record,
+                 file, h->record,
                  input_row(h->cu, h->row, (int)(bad / (size_t)r->cols), r->per_token), r->name,
                  o->dir);
     if (o->normalize)
@@ -61,11 +61,10 @@ void
 output_put(struct output *o, struct feed *d, struct result r)
 {
     const struct held now = { .result = r, .seqs = d->seqs, .tokens = d->rows, .cu = d->cu,
-                              .row = d->row, .file = stream_name(o->in),
-                              .record = stream_record(o->in) };
+                              .row = d->row, .record = stream_record(o->in) };
     image_reset(&o->image);
     feed_travel(d, &o->image);
-    put(o, &o->image, &now);
+    put(o, &o->image, &now, stream_name(o->in));
 }
 
 static const void *
@@ -87,7 +86,7 @@ output_hold(struct output *o, struct feed *d, struct result r)
     h->tokens = d->rows;
     h->cu = data_of(&h->image, "cu_seqlens");
     h->row = data_of(&h->image, "row");
-    h->file = h->name = mem_strdup(stream_name(o->in));
+    h->file = mem_strdup(stream_name(o->in));
     h->record = stream_record(o->in);
     h->full = 1;
 }
@@ -100,8 +99,8 @@ output_flush(struct output *o, int later)
         return;
     h->full = 0; /* when this dies it is not tried again */
     crew_finish(o->crew, later);
-    put(o, &h->image, h);
-    mem_free(h->name);
+    put(o, &h->image, h, h->file);
+    mem_free(h->file);
 }
 
 void

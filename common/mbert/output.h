@@ -25,8 +25,7 @@ struct held {
     int full;
     struct result result;
     int seqs, tokens;
-    const char *file;       /* where the batch came from, for messages */
-    char *name;             /* its copy */
+    char *file;             /* where the batch came from, for messages: a copy */
     long long record;
     const int *cu;
     const int64_t *row;

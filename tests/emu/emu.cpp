@@ -124,7 +124,6 @@ enter(void)
 int emu_thread(void) { return G.cur; }
 int emu_threads(void) { return G.threads; }
 int emu_block(void) { return G.block; }
-int emu_blocks(void) { return G.blocks; }
 void *emu_smem(void) { return G.smem; }
 struct emu_count emu_counted(void) { return G.count; }
 void emu_count_reset(void) { G.count = {}; }
@@ -182,12 +181,11 @@ block_run(int block, int slot, size_t smem)
 }
 
 static void
-machine_start(const char *name, int blocks, int threads, const std::function<void(void)> &body)
+machine_start(const char *name, int threads, const std::function<void(void)> &body)
 {
     const struct emu_turn *turn = emu_current();
     G.name = name;
     G.threads = threads;
-    G.blocks = blocks;
     G.body = &body;
     G.order = turn->order;
     G.seed = turn->seed;
@@ -206,7 +204,7 @@ void
 emu_run(const char *name, int blocks, int threads, size_t smem,
         const std::function<void(void)> &body)
 {
-    machine_start(name, blocks, threads, body);
+    machine_start(name, threads, body);
     std::vector<int> turn(blocks);
     for (int i = 0; i < blocks; i++) {
         turn[i] = G.order == EMU_REVERSE ? blocks - 1 - i : i;

@@ -63,7 +63,6 @@ emu_launch(cudaStream_t s, const char *name, int blocks, int threads, size_t sme
 int emu_thread(void);
 int emu_threads(void);
 int emu_block(void);
-int emu_blocks(void);
 void *emu_smem(void);
 void emu_sync_block(void);
 void emu_sync_warp(void);

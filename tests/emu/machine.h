@@ -50,7 +50,7 @@ struct machine {
     const char *name;
     const std::function<void(void)> *body;
     char *smem;
-    int block, blocks, threads, cur, at_barrier, done;
+    int block, threads, cur, at_barrier, done;
     void *main_sp, *main_tsan;
     char sync, start, end;          /* TSan: block barrier, launch, end of launch */
     enum emu_order order;
