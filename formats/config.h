@@ -14,7 +14,10 @@
 enum { CONFIG_LAYERS = 128 };
 enum activation { ACT_NONE, ACT_GELU, ACT_SILU, ACT_GELU_TANH, ACT_RELU };
 enum pooling { POOL_CLS, POOL_MEAN };
-enum problem { PROBLEM_AUTO, PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION };
+enum problem {
+    PROBLEM_AUTO, PROBLEM_SINGLE, PROBLEM_MULTI, PROBLEM_REGRESSION,
+    PROBLEM_TOKEN, PROBLEM_MLM            /* never config_load's: of a run of training */
+};
 enum arch { ARCH_BARE, ARCH_SEQUENCE, ARCH_TOKEN, ARCH_MLM, ARCH_OTHER };
 struct config {
     int hidden, layers, heads, head_size, ffn, vocab, positions;
@@ -41,7 +44,9 @@ void config_free(struct config *c);
  * Writes the file path: every key of the file that was read, with architectures
  * [ModernBertForSequenceClassification], id2label, label2id, problem_type and dtype
  * "float32" (torch_dtype, num_labels removed) replaced, and local_rope_theta null as the
- * number it stands for.  problem PROBLEM_AUTO leaves problem_type as it was.
+ * number it stands for.  problem PROBLEM_AUTO leaves problem_type as it was; PROBLEM_TOKEN
+ * is [ModernBertForTokenClassification] and has none; PROBLEM_MLM is
+ * [ModernBertForMaskedLM] and has neither problem_type nor names (labels may be NULL).
  */
 void config_save(const struct config *c, const char *path, char *const *labels, int n,
                  enum problem problem);

@@ -10,7 +10,7 @@
 
 /* What is replaced, in the place it has in the file; what the file lacks comes last. */
 enum { ARCHITECTURES, ID2LABEL, LABEL2ID, PROBLEM_TYPE, DTYPE, KEYS };
-struct replacement { const char *key; struct buf text; int done; };
+struct replacement { const char *key; struct buf text; int done, gone; };
 
 static void
 put(struct buf *b, const char *s)
@@ -55,8 +55,10 @@ merge(struct buf *out, struct json_value root, const struct config *c,
         if (!strcmp(key, "torch_dtype") || !strcmp(key, "num_labels"))
             continue;
         int k = 0;
-        while (k < KEYS && (!r[k].text.n || strcmp(key, r[k].key)))
+        while (k < KEYS && ((!r[k].text.n && !r[k].gone) || strcmp(key, r[k].key)))
             k++;
+        if (k < KEYS && r[k].gone)
+            continue;
         member(out, key, n);
         if (k < KEYS) {
             buf_add(out, r[k].text.p, r[k].text.n);
@@ -76,13 +78,31 @@ merge(struct buf *out, struct json_value root, const struct config *c,
     put(out, "\n}\n");
 }
 
+static void
+replacements(struct replacement *r, char *const *labels, int n, enum problem problem)
+{
+    static const char *const names[] = { "", "\"single_label_classification\"",
+                                         "\"multi_label_classification\"",
+                                         "\"regression\"", "", "" };
+    const int mlm = problem == PROBLEM_MLM, token = problem == PROBLEM_TOKEN;
+    buf_printf(&r[ARCHITECTURES].text, "[\n    \"ModernBertFor%s\"\n  ]",
+               mlm     ? "MaskedLM"
+               : token ? "TokenClassification"
+                       : "SequenceClassification");
+    r[ID2LABEL].gone = r[LABEL2ID].gone = mlm;
+    if (!mlm) {
+        label_map(&r[ID2LABEL].text, labels, n, 0);
+        label_map(&r[LABEL2ID].text, labels, n, 1);
+    }
+    r[PROBLEM_TYPE].gone = mlm || token;
+    put(&r[PROBLEM_TYPE].text, names[problem]);
+    put(&r[DTYPE].text, "\"float32\"");
+}
+
 void
 config_save(const struct config *c, const char *path, char *const *labels, int n,
             enum problem problem)
 {
-    static const char *const names[] = { "", "\"single_label_classification\"",
-                                         "\"multi_label_classification\"",
-                                         "\"regression\"" };
     struct replacement r[KEYS] = { { .key = "architectures" },
                                    { .key = "id2label" },
                                    { .key = "label2id" },
@@ -94,11 +114,7 @@ config_save(const struct config *c, const char *path, char *const *labels, int n
     const char *why = json_parse(j, c->text, (size_t)c->text_bytes, &root);
     if (why)
         die_data("config.json: %s", why); /* it was read before: cannot be */
-    put(&r[ARCHITECTURES].text, "[\n    \"ModernBertForSequenceClassification\"\n  ]");
-    label_map(&r[ID2LABEL].text, labels, n, 0);
-    label_map(&r[LABEL2ID].text, labels, n, 1);
-    put(&r[PROBLEM_TYPE].text, names[problem]);
-    put(&r[DTYPE].text, "\"float32\"");
+    replacements(r, labels, n, problem);
     merge(&out, root, c, r);
     struct sink *s = sink_open(path);
     sink_write(s, out.p, out.n);

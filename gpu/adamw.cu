@@ -4,7 +4,7 @@
 
 /* Tensors are cut into pieces of at most this many elements; a piece is one block. */
 enum { PIECE = 16384, THREADS = 256, WARPS = THREADS / 32 };
-struct piece { float *w, *g, *m, *v; bf16 *blob; int n, decays; };
+struct piece { float *w, *g, *m, *v; bf16 *blob; int n; float rate, fade; };
 
 /* ---- the table on the device -------------------------------------------------------- */
 /* What a table says of one tensor, and the blob that its weight had then. */
@@ -37,7 +37,8 @@ static bool
 source_same(const struct source *a, const struct source *b)
 {
     return a->p.w == b->p.w && a->p.g == b->p.g && a->p.m == b->p.m && a->p.v == b->p.v &&
-           a->p.n == b->p.n && !a->p.decays == !b->p.decays && a->blob == b->blob;
+           a->p.n == b->p.n && !a->p.decays == !b->p.decays && a->p.rate == b->p.rate &&
+           a->blob == b->blob;
 }
 
 static bool
@@ -74,7 +75,8 @@ source_cut(struct piece *to, const struct source *s)
                   s->p.v + at,
                   s->blob ? (bf16 *)s->blob + at : NULL,
                   rest < PIECE ? (int)rest : PIECE,
-                  s->p.decays };
+                  (float)s->p.rate,
+                  s->p.decays ? (float)s->p.rate : 0 };
     }
     return to;
 }
@@ -233,7 +235,8 @@ adamw_pieces(const struct piece *all, struct step s, const float *norm)
     if (!(size < INFINITY))
         return;
     const struct pair clip = clip_of(s.max_norm, size);
-    s.fade = p.decays ? s.fade : 0;
+    s.fade *= p.fade;
+    s.rate *= p.rate;
     /* a quad of the blob is half as long */
     const uintptr_t start = (uintptr_t)p.w | (uintptr_t)p.g | (uintptr_t)p.m |
                             (uintptr_t)p.v | (uintptr_t)p.blob * 2;

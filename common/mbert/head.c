@@ -33,5 +33,6 @@ head_backward(const struct model *m, struct params *g, struct acts *s, struct ma
                  s->head_stat, &m->p.head_norm);
     be->act_bwd(m->c, s->dhead, s->ddense, s->dense_u, (enum act)m->cfg.classifier_act);
     be->linear_dw(m->c, g->dense.w, g->dense.b, s->dhead, x);
-    be->linear_dx(m->c, dx, s->dhead, &m->p.dense, 0);
+    if (m->frozen <= m->cfg.layers + 1)
+        be->linear_dx(m->c, dx, s->dhead, &m->p.dense, 0);
 }

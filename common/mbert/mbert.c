@@ -48,18 +48,23 @@ mbert_backward(struct model *m, struct params *g, struct acts *s, const struct s
 {
     const struct ops *be = m->be;
     const size_t row = (size_t)m->cfg.hidden * sizeof(float);
+    const int lowest = m->frozen ? m->frozen - 1 : 0;
     assert(s->mode == ACTS_TRAIN && m->flags & MODEL_TRAIN);
-    if (s->by_token) {
+    if (s->by_token)
         head_backward(m, g, s, s->dfinal, s->final);
-    } else {
+    else
         head_backward(m, g, s, s->dpooled, s->pooled);
+    if (m->frozen > m->cfg.layers + 1)
+        return;
+    if (!s->by_token)
         be->pool_bwd(m->c, s->dfinal, s->dpooled, q, kind);
-    }
     be->zero(m->c, s->dx.p, (size_t)s->dx.rows * row);
     be->norm_bwd(m->c, s->dx, g->final_norm.w, g->final_norm.b, s->dfinal, s->x,
                  s->final_stat, &m->p.final_norm);
-    for (int i = m->cfg.layers - 1; i >= 0; i--)
+    for (int i = m->cfg.layers - 1; i >= lowest; i--)
         block_backward(m, g, s, q, i);
+    if (m->frozen)
+        return;
     be->embed_norm_bwd(m->c, g->E, g->embed_norm.w, g->embed_norm.b, s->dx, s->ids, m->p.E,
                        s->embed_stat, &m->p.embed_norm, block_drop(m, s, 0, DROP_EMBED));
     if (m->cfg.pad >= 0 && m->cfg.pad < m->cfg.vocab)

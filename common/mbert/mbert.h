@@ -31,7 +31,8 @@ void head_forward(struct model *m, struct acts *s, struct mat x);
  * From s->dlogits back to every parameter: g += gradient (g's table mirrors m's).  Needs
  * ACTS_TRAIN, a model loaded with MODEL_TRAIN, and what mbert_encode, mbert_pool (for
  * HEAD_SEQUENCE) and head_forward left.  The embedding's row of config's pad_token_id gets
- * no gradient, as torch's padding_idx has it.  s->dlogits is kept.  HEAD_MLM is not
+ * no gradient, as torch's padding_idx has it.  What m->frozen names is not computed.
+ * s->dlogits is kept.  HEAD_MLM is not
  * differentiated.
  */
 void mbert_backward(struct model *m, struct params *g, struct acts *s, const struct seqs *q,

@@ -12,7 +12,9 @@ head_of(const struct model *m)
     if (m->flags & MODEL_BODY)
         return HEAD_NONE;
     if (m->flags & MODEL_TRAIN)
-        return HEAD_SEQUENCE;
+        return m->flags & MODEL_MLM     ? HEAD_MLM
+               : m->flags & MODEL_TOKEN ? HEAD_TOKEN
+                                        : HEAD_SEQUENCE;
     switch (m->cfg.arch) {
     case ARCH_SEQUENCE: return HEAD_SEQUENCE;
     case ARCH_TOKEN: return HEAD_TOKEN;

@@ -11,11 +11,14 @@
 #include "formats/safetensors.h"
 
 enum model_flags {
-    MODEL_TRAIN = 1,       /* F32 masters; a missing head is new, MLM's decoder dropped */
+    MODEL_TRAIN = 1,       /* F32 masters; HEAD_SEQUENCE; what the file lacks of it is new */
     MODEL_HEAD = 2,        /* only head.dense, head.norm, classifier (clf-head) */
     MODEL_RANDOM = 4,      /* with MODEL_TRAIN: config.json alone, all new */
-    MODEL_PACK = 16,         /* packs anew, whatever lies beside the model */
-    MODEL_BODY = 8         /* encoder only: the head is not loaded; HEAD_NONE */
+    MODEL_BODY = 8,        /* encoder only: the head is not loaded; HEAD_NONE */
+    MODEL_PACK = 16,       /* packs anew, whatever lies beside the model */
+    MODEL_RECOMPUTE = 32,  /* with MODEL_TRAIN: acts.h keeps the layers' inputs alone */
+    MODEL_TOKEN = 64,      /* with MODEL_TRAIN: HEAD_TOKEN, whatever the file holds */
+    MODEL_MLM = 128        /* with MODEL_TRAIN: HEAD_MLM */
 };
 /*
  * Layers that int8 leaves in bf16.  What it does to the first passes through all others, and
@@ -26,8 +29,11 @@ enum { MODEL_FINE_LAYERS = 1 };
 struct model {
     struct config cfg;
     unsigned flags;
-    enum head_kind head;            /* what the file holds (or, training, HEAD_SEQUENCE) */
+    enum head_kind head;            /* what the file holds; training, what the flags say */
     int classes;                    /* rows of the classifier; 0 without one */
+    /* Training, the caller's: 0, or what gets no gradient: 1 + n the embeddings and the n
+     * lowest layers, layers + 2 the whole encoder. */
+    int frozen;
     struct params p;
     struct weight decoder;          /* HEAD_MLM: E with decoder.bias */
     struct entry table[PARAMS_MAX];

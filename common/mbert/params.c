@@ -6,7 +6,7 @@
 #include <string.h>
 #include "common/base/rng.h"
 
-struct listing { struct entry *out; int n; const char *prefix; };
+struct listing { struct entry *out; int n; const char *prefix; int layer; };
 
 enum { WEIGHT = 0, VECTOR = 1 };
 static const double zeros = 0, ones = -1;
@@ -27,6 +27,7 @@ put(struct listing *l, struct mat *at, int rows, int cols, int vector, double st
     e->cols = cols;
     e->vector = (unsigned char)vector;
     e->decays = !vector;
+    e->layer = (short)l->layer;
     e->std = std;
 }
 
@@ -79,18 +80,19 @@ params_table(struct entry *out, const struct config *cfg, enum head_kind head, i
     /* transformers' ModernBertPreTrainedModel._init_weights: "in", "out", "final_out" */
     const double std = cfg->initializer_range, shrunk = std / sqrt(2.0 * cfg->layers);
     const int D = cfg->hidden;
-    struct listing l = { out, 0, head == HEAD_NONE ? "" : "model." };
+    struct listing l = { out, 0, head == HEAD_NONE ? "" : "model.", -1 };
     char name[64];
     put(&l, &p->E, cfg->vocab, D, WEIGHT, std, "%sembeddings.tok_embeddings.weight",
         l.prefix);
     snprintf(name, sizeof name, "%sembeddings.norm", l.prefix);
     put_norm(&l, &p->embed_norm, cfg, name);
-    for (int i = 0; i < cfg->layers; i++)
-        put_layer(&l, &p->layer[i], cfg, i, std, shrunk);
+    while (++l.layer < cfg->layers)
+        put_layer(&l, &p->layer[l.layer], cfg, l.layer, std, shrunk);
     snprintf(name, sizeof name, "%sfinal_norm", l.prefix);
     put_norm(&l, &p->final_norm, cfg, name);
     if (head == HEAD_NONE)
         return l.n;
+    l.layer++;
     put_linear(&l, &p->dense, D, D, cfg->classifier_bias, shrunk, "head.dense");
     put_norm(&l, &p->head_norm, cfg, "head.norm");
     if (head == HEAD_MLM) {

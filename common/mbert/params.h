@@ -38,6 +38,7 @@ struct entry {
     int rows, cols;                 /* vectors: rows 1; shape in files [cols] then */
     unsigned char decays;           /* by weight decay: all but norm weights and biases */
     unsigned char vector;           /* 1-D in the file */
+    short layer;                    /* -1 the embeddings, 0 .. L-1, L final_norm, L+1 the head */
     double std;                     /* new: truncated normal; 0: zeros; -1: ones */
 };
 /*

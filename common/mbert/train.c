@@ -199,7 +199,7 @@ one_step(struct run *r, int64_t from, int64_t end)
                                   r->warmup);
     const struct adam a = { lr, .9, .999, 1e-8, o->decay, o->max_norm, r->step + 1 };
     const int drop = has_dropout(&r->t.m.cfg);
-    double norm;
+    double loss, norm;
     for (int64_t at = from; at < end;) {
         const int B = gather(r, &r->train, r->order, at, end);
         const uint64_t mask = rng_key((uint64_t)o->seed, DROPOUT, (uint64_t)r->micros);
@@ -210,7 +210,10 @@ one_step(struct run *r, int64_t from, int64_t end)
         r->micros++;
         at += B;
     }
-    const double loss = trainer_step(&r->t, &a, &norm);
+    const char *why = trainer_step(&r->t, &a, &loss, &norm);
+    if (why)
+        die_data("step %" PRId64 ": %s (a lower --lr may help); nothing was saved",
+                 r->step + 1, why);
     r->step++;
     r->loss_sum += loss;
     r->steps_since++;
@@ -251,8 +254,9 @@ open_run(struct run *r)
     config_free(cfg);
     mem_free(cfg);
     struct ctx *c = model_ctx(be, o->threads, (enum precision)o->dtype, o->dir);
+    const struct objective objective = { .problem = r->train.problem };
     trainer_open(&r->t, be, c, o->dir, o->random ? MODEL_RANDOM : 0, r->train.label_n,
-                 r->train.problem, (uint64_t)o->seed);
+                 &objective, (uint64_t)o->seed);
     if (r->train.n > UINT32_MAX)
         die_data("'%s': more than 2^32 rows", r->train.name);
     r->order = mem_array((size_t)r->train.n, sizeof *r->order);

@@ -1,8 +1,8 @@
 #include "common/mbert/trainer.h"
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
-#include "common/base/die.h"
 
 static void
 place(struct trainer *t, struct arena *a)
@@ -25,14 +25,46 @@ place(struct trainer *t, struct arena *a)
     mem_free(spare);
 }
 
+static unsigned
+head_flags(enum problem p)
+{
+    return p == PROBLEM_MLM ? MODEL_MLM : p == PROBLEM_TOKEN ? MODEL_TOKEN : 0;
+}
+
+static void
+place_weights(struct trainer *t, const float *weight)
+{
+    const size_t bytes = (size_t)t->m.classes * sizeof *weight;
+    if (!weight)
+        return;
+    assert(t->objective.problem != PROBLEM_MLM &&
+           t->objective.problem != PROBLEM_REGRESSION);
+    t->weight = mat_of(t->m.be->alloc(t->m.c, bytes), 1, t->m.classes, F32);
+    t->m.be->upload(t->m.c, t->weight.p, weight, bytes);
+    t->objective.class_weight = NULL;
+}
+
+/* The optimizer's table: all that is not frozen. */
+static void
+list_trained(struct trainer *t)
+{
+    const int lowest = t->m.frozen - 1; /* layers below, and the embeddings, are frozen */
+    t->trained_n = 0;
+    for (int i = 0; i < t->m.entries; i++)
+        if (!t->m.frozen || t->m.table[i].layer >= lowest)
+            t->trained[t->trained_n++] = t->table[i];
+}
+
 void
 trainer_open(struct trainer *t, const struct ops *be, struct ctx *c, const char *dir,
-             unsigned flags, int classes, enum problem problem, uint64_t seed)
+             unsigned flags, int classes, const struct objective *o, uint64_t seed)
 {
     struct arena a = { 0 };
     memset(t, 0, sizeof *t);
-    t->problem = problem;
-    model_load(&t->m, be, c, dir, MODEL_TRAIN | flags, classes, seed);
+    t->objective = *o;
+    assert(o->problem != PROBLEM_AUTO);
+    model_load(&t->m, be, c, dir, MODEL_TRAIN | head_flags(o->problem) | flags, classes,
+               seed);
     place(t, &a);
     a.base = t->memory = be->alloc(c, a.used);
     a.used = 0;
@@ -43,9 +75,38 @@ trainer_open(struct trainer *t, const struct ops *be, struct ctx *c, const char 
         t->table[i].n = (int64_t)e->rows * e->cols;
         t->table[i].decays = e->decays;
         t->table[i].of = e->of;
+        t->table[i].rate = 1;
     }
+    list_trained(t);
+    place_weights(t, o->class_weight);
     t->norm = be->alloc(c, sizeof *t->norm);
     t->loss = be->alloc(c, sizeof *t->loss);
+}
+
+void
+trainer_freeze(struct trainer *t, int layers)
+{
+    const int L = t->m.cfg.layers;
+    assert(layers >= -1 && layers <= L && !t->acts.memory);
+    t->m.frozen = layers < 0 ? L + 2 : layers + 1;
+    list_trained(t);
+}
+
+void
+trainer_rates(struct trainer *t, double decay)
+{
+    const int L = t->m.cfg.layers;
+    for (int i = 0; i < t->m.entries; i++) {
+        const int layer = t->m.table[i].layer;
+        t->table[i].rate = layer < L ? pow(decay, L - layer) : 1;
+    }
+    list_trained(t);
+}
+
+void
+trainer_loaded(struct trainer *t)
+{
+    model_pack(&t->m);
 }
 
 void
@@ -57,15 +118,19 @@ trainer_close(struct trainer *t)
     be->free(c, t->norm);
     be->free(c, t->loss);
     be->free(c, t->labels);
+    be->free(c, t->weight.p);
     acts_free(&t->acts, &t->m);
     model_free(&t->m);
 }
 
 static void
-put_labels(struct trainer *t, const void *labels, int B)
+put_labels(struct trainer *t, const void *labels, int T, int B)
 {
-    const size_t bytes = (size_t)B *
-                         (t->problem == PROBLEM_SINGLE ? 1 : (size_t)t->m.classes) * 4;
+    const enum problem p = t->objective.problem;
+    const size_t n = p == PROBLEM_TOKEN    ? (size_t)T
+                     : p == PROBLEM_SINGLE ? (size_t)B
+                                           : (size_t)B * (size_t)t->m.classes,
+                 bytes = n * 4;
     if (bytes > t->label_cap) {
         t->m.be->free(t->m.c, t->labels);
         t->labels = t->m.be->alloc(t->m.c, bytes);
@@ -75,15 +140,17 @@ put_labels(struct trainer *t, const void *labels, int B)
 }
 
 static void
-loss(struct trainer *t, struct acts *s, int B, float scale)
+loss(struct trainer *t, struct acts *s, float scale)
 {
     const struct ops *be = t->m.be;
-    const struct mat labels = mat_of(t->labels, B, t->m.classes, F32);
-    if (t->problem == PROBLEM_SINGLE)
+    const enum problem p = t->objective.problem;
+    const struct mat labels = mat_of(t->labels, s->logits.rows, t->m.classes, F32);
+    assert(!t->weight.p && !(t->objective.smoothing > 0) && !(t->objective.focal > 0));
+    if (p == PROBLEM_SINGLE || p == PROBLEM_TOKEN)
         be->ce(t->m.c, t->loss, s->dlogits, s->logits, t->labels, scale);
     else
-        (t->problem == PROBLEM_MULTI ? be->bce : be->mse)(t->m.c, t->loss, s->dlogits,
-                                                          s->logits, labels, scale);
+        (p == PROBLEM_MULTI ? be->bce : be->mse)(t->m.c, t->loss, s->dlogits, s->logits,
+                                                 labels, scale);
 }
 
 /* Everything up to the loss; *q is the caller's to free. */
@@ -99,11 +166,12 @@ forward(struct trainer *t, const int *ids, const int *cu, int B, const void *lab
     be->seqs_make(t->m.c, q, B, cu);
     model_positions(&t->m, q->longest);
     be->upload(t->m.c, s.ids, ids, (size_t)T * sizeof *ids);
-    put_labels(t, labels, B);
+    put_labels(t, labels, T, B);
     mbert_encode(&t->m, &s, q, 0, NULL, NULL);
-    mbert_pool(&t->m, &s, q, (enum pool_kind)t->m.cfg.pooling);
-    head_forward(&t->m, &s, s.pooled);
-    loss(t, &s, B, scale);
+    if (!s.by_token)
+        mbert_pool(&t->m, &s, q, (enum pool_kind)t->m.cfg.pooling);
+    head_forward(&t->m, &s, s.by_token ? s.final : s.pooled);
+    loss(t, &s, scale);
     return s;
 }
 
@@ -124,7 +192,7 @@ trainer_predict(struct trainer *t, const int *ids, const int *cu, int B, const v
     struct seqs q;
     const struct acts s = forward(t, ids, cu, B, labels, scale, 0, &q);
     t->m.be->download(t->m.c, logits, s.logits.p,
-                      (size_t)B * (size_t)t->m.classes * sizeof *logits);
+                      (size_t)s.logits.rows * (size_t)t->m.classes * sizeof *logits);
     t->m.be->seqs_free(t->m.c, &q);
 }
 
@@ -148,27 +216,39 @@ culprit(struct trainer *t)
         if (!isfinite(norm))
             return t->m.table[i].name;
     }
-    return "all of them together";
+    return NULL;
 }
 
-double
-trainer_step(struct trainer *t, const struct adam *a, double *norm)
+static const char *
+refuse(struct trainer *t, double loss)
+{
+    const char *name = isfinite(loss) ? culprit(t) : NULL;
+    if (!isfinite(loss))
+        snprintf(t->why, sizeof t->why, "the loss is not finite");
+    else if (name)
+        snprintf(t->why, sizeof t->why, "the gradient of '%s' is not finite", name);
+    else
+        snprintf(t->why, sizeof t->why, "the norm of all gradients together is not finite");
+    return t->why;
+}
+
+const char *
+trainer_step(struct trainer *t, const struct adam *a, double *loss, double *norm)
 {
     const struct ops *be = t->m.be;
+    const char *why = NULL;
+    int packed = 1;
     float f;
-    const double sum = trainer_loss(t);
-    be->sqnorm(t->m.c, t->norm, t->table, t->m.entries);
+    *loss = trainer_loss(t);
+    be->sqnorm(t->m.c, t->norm, t->trained, t->trained_n);
     be->download(t->m.c, &f, t->norm, sizeof f);
     *norm = f;
-    if (!isfinite(sum))
-        die_data("step %lld: the loss is not finite (a lower --lr may help); nothing was "
-                 "saved", (long long)a->step);
-    if (!isfinite(f))
-        die_data("step %lld: the gradient of '%s' is not finite (a lower --lr may help); "
-                 "nothing was saved", (long long)a->step, culprit(t));
-    const int packed = be->adamw(t->m.c, t->table, t->m.entries, a, t->norm);
+    if (!isfinite(*loss) || !isfinite(f))
+        why = refuse(t, *loss);
+    else
+        packed = be->adamw(t->m.c, t->trained, t->trained_n, a, t->norm);
     be->zero(t->m.c, t->memory, t->gradient_bytes);
     if (!packed)
         model_pack(&t->m);
-    return sum;
+    return why;
 }

@@ -213,14 +213,14 @@ weights_copy(struct model *m, uint64_t seed)
     for (int i = 0; i < m->entries; i++) {
         const struct entry *e = &m->table[i];
         const struct tensor *t = find(m, e->name);
-        const int head = starts(e->name, "head."), last = starts(e->name, "classifier.");
+        const int last = starts(e->name, "classifier.");
         if (t)
             used[t - r->tensor] = 1;
         if (t && (!last || fits(e, t))) {
             store(m, e->at->p, tensor_of(m, e), (size_t)e->rows * (size_t)e->cols);
             continue;
         }
-        if (!t && !head && !last)
+        if (!t && e->layer <= m->cfg.layers)
             missing(m, e);
         make_new(m, i, seed);
         buf_printf(t ? &replaced : &fresh, " %s", e->name);

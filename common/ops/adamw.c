@@ -80,7 +80,7 @@ cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a,
     const double clip = a->max_norm > 0 ? a->max_norm / ((double)*norm + 1e-6) : 1;
     const struct adam_step s = {
         .clip = clip < 1 ? clip : 1,
-        .keep = 1 - lr * a->decay,
+        .keep = 1,
         .new1 = 1 - b1,
         .beta2 = a->beta2,
         .new2 = 1 - b2,
@@ -96,7 +96,8 @@ cpu_adamw(struct ctx *c, const struct param *table, int n, const struct adam *a,
         const struct param *p = piece[i].p;
         const int64_t at = piece[i].at;
         struct adam_step own = s;
-        own.keep = p->decays ? s.keep : 1;
+        own.keep = p->decays ? 1 - lr * p->rate * a->decay : 1;
+        own.rate *= p->rate;
         if (c->bf16)
             backward_update(p->w + at, p->g + at, p->m + at, p->v + at, piece[i].n, &own);
         else

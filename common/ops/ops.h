@@ -63,7 +63,13 @@ enum precision { OP_AUTO, OP_F32, OP_BF16, OP_INT8, OP_PLAIN };
 
 /* One tensor of the optimizer's table; all F32 [n].  of: the weight whose master w is, or
  * NULL. */
-struct param { float *w, *g, *m, *v; int64_t n; int decays; const struct weight *of; };
+struct param {
+    float *w, *g, *m, *v;
+    int64_t n;
+    int decays;
+    const struct weight *of;
+    double rate;             /* times lr: 1, or less for lower layers; 0 leaves w alone */
+};
 struct adam { double lr, beta1, beta2, eps, decay, max_norm; int64_t step; }; /* step counts from 1 */
 
 /* ---- state and memory --------------------------------------------------------------- */
@@ -197,8 +203,8 @@ typedef void op_add_fn(struct ctx *c, struct mat y, struct mat x);
 typedef void op_sqnorm_fn(struct ctx *c, float *norm, const struct param *table, int n);
 /*
  * One AdamW step for all tensors (Loshchilov & Hutter 2019, torch.optim.AdamW's order):
- * g' = g * min(1, max_norm / (norm + 1e-6)) (max_norm <= 0: no clipping); w *= 1 - lr decay
- * where decays; m, v; w -= lr (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps).
+ * lr is a's times the tensor's rate; g' = g * min(1, max_norm / (norm + 1e-6)) (max_norm <= 0:
+ * no clipping); w *= 1 - lr decay where decays; m, v; w -= lr (m / (1 - beta1^step)) / (sqrt(v / (1 - beta2^step)) + eps).
  * Skipped altogether when *norm is not finite.  Does not clear g.  Returns 1 when it has
  * refreshed the blobs of the weights that the table names; after 0 they are packed again.
  */

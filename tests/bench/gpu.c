@@ -323,10 +323,12 @@ train(struct bench *b, const char *what)
     printf("# train: %d prompts at a time\n", micro);
     times->n = -WARM;
     for (const double begin = now(); times->n < 0 || goes_on(b, times, begin); times->n++) {
-        double norm;
+        double loss, norm;
         const double from = now();
         tutor_add(t, &p, micro);
-        trainer_step(t, &a, &norm); /* dies of what is not finite */
+        const char *why = trainer_step(t, &a, &loss, &norm);
+        if (why)
+            die_data("step %lld: %s", (long long)a.step, why);
         t->m.be->sync(t->m.c);
         a.step++;
         if (times->n >= 0)

@@ -195,7 +195,8 @@ tutor_open(const char *device, enum precision precision, const char *dir)
     struct trainer *t = mem_zalloc(1, sizeof *t);
     const struct ops *be = device_find(device);
     struct ctx *c = model_ctx(be, 0, precision, dir);
-    trainer_open(t, be, c, dir, 0, CLASSES, PROBLEM_SINGLE, 1);
+    const struct objective single = { .problem = PROBLEM_SINGLE };
+    trainer_open(t, be, c, dir, 0, CLASSES, &single, 1);
     return t;
 }
 

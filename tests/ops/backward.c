@@ -227,7 +227,7 @@ adamw_in_f32(void **state)
     for (int k = 0; rig_turn(r, k); k++) {
         struct mat gw = box_put(r, w, 0), size = box_make(r, 1, 1, 0);
         const struct param p = { gw.p, box_put(r, g, 0).p, box_put(r, m, 0).p,
-                                 box_put(r, v, 0).p, N, 1, NULL };
+                                 box_put(r, v, 0).p, N, 1, NULL, 1 };
         r->be->sqnorm(r->c, size.p, &p, 1);
         r->be->adamw(r->c, &p, 1, &a, size.p);
         expect(r, "norm", size, norm, 1e-6);

@@ -100,7 +100,7 @@ bench_make(struct bench *b, int length)
     float *p[4];
     for (int i = 0; i < 4; i++)
         p[i] = fill(b, 1, PARAMS, i < 3).p;
-    b->param = (struct param){ p[0], p[1], p[2], p[3], PARAMS, 1, NULL };
+    b->param = (struct param){ p[0], p[1], p[2], p[3], PARAMS, 1, NULL, 1 };
 }
 
 /* Runs case i once; its operations (or, negative, bytes) and name. */

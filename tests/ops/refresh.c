@@ -49,7 +49,7 @@ job_put(struct rig *r, struct job *j)
             r->be->upload(r->c, p[k], host, (size_t)v.cols * sizeof *host);
             mem_free(host);
         }
-        j->table[i] = (struct param){ p[0], p[1], p[2], p[3], j->val[i][0].cols, 0, NULL };
+        j->table[i] = (struct param){ p[0], p[1], p[2], p[3], j->val[i][0].cols, 0, NULL, 1 };
         if (i == WEIGHTS)
             continue;
         j->W[i] = (struct weight){ .w = mat_of(p[0], shapes[i][0], shapes[i][1], F32) };
