@@ -145,12 +145,14 @@ loss(struct trainer *t, struct acts *s, float scale)
     const struct ops *be = t->m.be;
     const enum problem p = t->objective.problem;
     const struct mat labels = mat_of(t->labels, s->logits.rows, t->m.classes, F32);
-    assert(!t->weight.p && !(t->objective.smoothing > 0) && !(t->objective.focal > 0));
+    const struct loss_form form = { t->weight, t->objective.smoothing,
+                                    t->objective.focal };
     if (p == PROBLEM_SINGLE || p == PROBLEM_TOKEN)
-        be->ce(t->m.c, t->loss, s->dlogits, s->logits, t->labels, scale);
+        be->ce(t->m.c, t->loss, s->dlogits, s->logits, t->labels, form, scale);
+    else if (p == PROBLEM_MULTI)
+        be->bce(t->m.c, t->loss, s->dlogits, s->logits, labels, form, scale);
     else
-        (p == PROBLEM_MULTI ? be->bce : be->mse)(t->m.c, t->loss, s->dlogits, s->logits,
-                                                 labels, scale);
+        be->mse(t->m.c, t->loss, s->dlogits, s->logits, labels, scale);
 }
 
 /* Everything up to the loss; *q is the caller's to free. */

@@ -2,48 +2,118 @@
 #include <math.h>
 
 /* Loss and gradient of one row, in double: rows are few or long, and the loss is reported.
- */
+ * d may be z.  w: weights, or NULL. */
+struct row { float *d; const float *z, *w; int n, label; double scale; };
+
 static double
-ce_row(float *d, const float *z, int n, int label, float scale)
+weight_of(const struct row *r, int i)
 {
-    double m = -INFINITY, sum = 0;
-    if (label == -100) {
-        for (int i = 0; i < n; i++)
-            d[i] = 0;
-        return 0;
-    }
-    assert(label >= 0 && label < n);
+    return r->w ? (double)r->w[i] : 1;
+}
+
+/* e^(z - max) sums to *sum; returns max. */
+static double
+exp_sum(const float *z, int n, double *sum)
+{
+    double m = -INFINITY;
+    *sum = 0;
     for (int i = 0; i < n; i++)
         m = (double)z[i] > m ? (double)z[i] : m;
     for (int i = 0; i < n; i++)
-        sum += exp((double)z[i] - m);
-    for (int i = 0; i < n; i++)
-        d[i] = (float)((double)scale * (exp((double)z[i] - m) / sum - (i == label)));
-    return log(sum) + m - (double)z[label];
+        *sum += exp((double)z[i] - m);
+    return m;
+}
+
+static double
+ce_row(const struct row *r)
+{
+    double sum;
+    const double m = exp_sum(r->z, r->n, &sum), right = (double)r->z[r->label],
+                 w = weight_of(r, r->label), scale = r->scale * w;
+    for (int i = 0; i < r->n; i++)
+        r->d[i] = (float)(scale * (exp((double)r->z[i] - m) / sum - (i == r->label)));
+    return w * (log(sum) + m - right);
+}
+
+/*
+ * d = p A - (1 - s) w[y] onehot - s / C w, with A = (1 - s) w[y] + s / C (the sum of w): the
+ * gradient of the row's loss, see ops.h.
+ */
+static double
+smooth_row(const struct row *r, double smoothing)
+{
+    double sum, all = 0, off = 0;
+    const double m = exp_sum(r->z, r->n, &sum), each = smoothing / r->n,
+                 own = (1 - smoothing) * weight_of(r, r->label),
+                 right = (double)r->z[r->label];
+    for (int i = 0; i < r->n; i++) {
+        all += weight_of(r, i);
+        off += weight_of(r, i) * (m - (double)r->z[i]);
+    }
+    for (int i = 0; i < r->n; i++) {
+        const double p = exp((double)r->z[i] - m) / sum;
+        r->d[i] = (float)(r->scale * (own * (p - (i == r->label)) +
+                                      each * (all * p - weight_of(r, i))));
+    }
+    return own * (log(sum) + m - right) + each * (all * log(sum) + off);
+}
+
+/*
+ * With q = 1 - p[y] and L = -log p[y] the loss is w q^g L, and its gradient that of L times
+ * w (q^g + g p q^(g-1) L).  q is a sum of its own, and L / q tends to 1 where q is 0.
+ */
+static double
+focal_row(const struct row *r, double focal)
+{
+    double sum, others = 0;
+    const double m = exp_sum(r->z, r->n, &sum), right = (double)r->z[r->label],
+                 w = weight_of(r, r->label);
+    for (int i = 0; i < r->n; i++)
+        others += i == r->label ? 0 : exp((double)r->z[i] - m);
+    const double q = others / sum, nll = right == m ? log1p(others) : log(sum) + m - right,
+                 ratio = q > 0 ? nll / q : 1, power = pow(q, focal),
+                 scale = r->scale * w * power * (1 + focal * exp(right - m) / sum * ratio);
+    for (int i = 0; i < r->n; i++)
+        r->d[i] = (float)(scale * (i == r->label ? -q : exp((double)r->z[i] - m) / sum));
+    return w * power * nll;
+}
+
+static double
+ce_row_by(const struct row *r, const struct loss_form *form)
+{
+    if (r->label == -100) {
+        for (int i = 0; i < r->n; i++)
+            r->d[i] = 0;
+        return 0;
+    }
+    assert(r->label >= 0 && r->label < r->n);
+    return form->focal > 0       ? focal_row(r, (double)form->focal)
+           : form->smoothing > 0 ? smooth_row(r, (double)form->smoothing)
+                                 : ce_row(r);
 }
 
 /* log(1 + e^-|z|) + max(z, 0) - z y */
 static double
-bce_row(float *d, const float *z, const float *y, int n, float scale)
+bce_row(const struct row *r, const float *y)
 {
     double loss = 0;
-    for (int i = 0; i < n; i++) {
-        const double x = (double)z[i];
-        loss +=
-            log1p(exp(-fabs(x))) + (x > 0 ? x : 0) - x * (double)y[i] + (isnan(x) ? x : 0);
-        d[i] = (float)((double)scale * (1 / (1 + exp(-x)) - (double)y[i]));
+    for (int i = 0; i < r->n; i++) {
+        const double x = (double)r->z[i], w = weight_of(r, i);
+        loss += w * (log1p(exp(-fabs(x))) + (x > 0 ? x : 0) - x * (double)y[i] +
+                     (isnan(x) ? x : 0));
+        r->d[i] = (float)(r->scale * w * (1 / (1 + exp(-x)) - (double)y[i]));
     }
     return loss;
 }
 
 static double
-mse_row(float *d, const float *z, const float *y, int n, float scale)
+mse_row(const struct row *r, const float *y)
 {
     double loss = 0;
-    for (int i = 0; i < n; i++) {
-        const double e = (double)z[i] - (double)y[i];
+    for (int i = 0; i < r->n; i++) {
+        const double e = (double)r->z[i] - (double)y[i];
         loss += e * e;
-        d[i] = (float)(2 * (double)scale * e);
+        r->d[i] = (float)(2 * r->scale * e);
     }
     return loss;
 }
@@ -67,46 +137,68 @@ add_rows(float *loss, const double *row, int n, float scale)
     *loss = (float)((double)*loss + (double)scale * sum);
 }
 
+static struct row
+row_of(struct mat dlogits, struct mat logits, struct mat weight, int i, float scale)
+{
+    return (struct row){ mat_f32(dlogits, i), mat_f32(logits, i), weight.p, logits.cols, 0,
+                         (double)scale };
+}
+
+static void
+check_form(const struct loss_form *f, int classes)
+{
+    assert(!f->weight.p || (f->weight.cols == classes && f->weight.type == F32));
+    assert(f->smoothing >= 0 && f->smoothing < 1 && f->focal >= 0);
+    assert(!(f->smoothing > 0 && f->focal > 0));
+    (void)f, (void)classes;
+}
+
 void
 cpu_ce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, const int *labels,
-       float scale)
+       struct loss_form form, float scale)
 {
     check_loss(dlogits, logits);
+    check_form(&form, logits.cols);
     double *row = cpu_scratch(c, (size_t)logits.rows, sizeof *row);
     CPU_ROWS
-    for (int i = 0; i < logits.rows; i++)
-        row[i] =
-            ce_row(mat_f32(dlogits, i), mat_f32(logits, i), logits.cols, labels[i], scale);
+    for (int i = 0; i < logits.rows; i++) {
+        struct row r = row_of(dlogits, logits, form.weight, i, scale);
+        r.label = labels[i];
+        row[i] = ce_row_by(&r, &form);
+    }
     add_rows(loss, row, logits.rows, scale);
 }
 
 /* bce and mse differ in the loss of a row alone. */
-typedef double row_fn(float *d, const float *z, const float *y, int n, float scale);
+typedef double row_fn(const struct row *r, const float *y);
 
 static void
 by_row(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, struct mat labels,
-       float scale, row_fn *one)
+       struct mat weight, float scale, row_fn *one)
 {
     check_loss(dlogits, logits);
     check_loss(labels, logits);
     double *row = cpu_scratch(c, (size_t)logits.rows, sizeof *row);
     CPU_ROWS
-    for (int i = 0; i < logits.rows; i++)
-        row[i] = one(mat_f32(dlogits, i), mat_f32(logits, i), mat_f32(labels, i),
-                     logits.cols, scale);
+    for (int i = 0; i < logits.rows; i++) {
+        const struct row r = row_of(dlogits, logits, weight, i, scale);
+        row[i] = one(&r, mat_f32(labels, i));
+    }
     add_rows(loss, row, logits.rows, scale);
 }
 
 void
 cpu_bce(struct ctx *c, float *loss, struct mat dlogits, struct mat logits,
-        struct mat labels, float scale)
+        struct mat labels, struct loss_form form, float scale)
 {
-    by_row(c, loss, dlogits, logits, labels, scale, bce_row);
+    check_form(&form, logits.cols);
+    assert(!(form.smoothing > 0) && !(form.focal > 0));
+    by_row(c, loss, dlogits, logits, labels, form.weight, scale, bce_row);
 }
 
 void
 cpu_mse(struct ctx *c, float *loss, struct mat dlogits, struct mat logits,
         struct mat labels, float scale)
 {
-    by_row(c, loss, dlogits, logits, labels, scale, mse_row);
+    by_row(c, loss, dlogits, logits, labels, (struct mat){ 0 }, scale, mse_row);
 }

@@ -56,6 +56,11 @@ enum pool_kind { OP_CLS, OP_MEAN };
 /* Which blob: y = x w^T or dx = dy w over activations; HEAD: y = x w^T over F32, whatever the
  * run's type; FINE: y = x w^T over activations, in bf16 where the run is int8. */
 enum weight_use { WEIGHT_FORWARD, WEIGHT_BACKWARD, WEIGHT_HEAD, WEIGHT_FINE };
+/*
+ * How ce and bce weigh.  weight F32 [1,C], p NULL: all 1.  smoothing in [0,1): of the labels
+ * of ce; focal: ce's gamma, 0: none.  Not both; bce takes neither.
+ */
+struct loss_form { struct mat weight; float smoothing, focal; };
 /* How a run computes.  OP_AUTO: the fastest that keeps a model's verdicts: bf16 where the
  * processor multiplies it, else f32.  OP_PLAIN: f32 by the ops that take any shape (the
  * others want hidden, feed-forward and head sizes in multiples of 32). */
@@ -164,12 +169,20 @@ typedef void op_scatter_rows_fn(struct ctx *c, struct mat y, struct mat x, const
 typedef void op_dropout_fn(struct ctx *c, struct mat y, struct mat x, struct drop drop);
 /*
  * Losses.  *loss (device F32) += scale * sum over rows of the row's loss; dlogits [N,C] F32 =
- * its gradient.  ce: labels I32 [N], -100 ignored (zero gradient); softmax cross-entropy.
- * bce: labels F32 [N,C], sum over classes of BCE with logits.  mse: labels F32 [N,C], sum of
- * squared differences.  The mean is the caller's, through scale (1/N; 1/(N C) for bce and mse).
+ * its gradient; it may be logits itself.  The mean is the caller's, through scale.
+ *
+ * ce: labels I32 [N], -100 ignored (zero gradient).  With p = softmax(z), y the label, w the
+ * weights and s the smoothing, a row's loss is that of torch.nn.CrossEntropyLoss(weight,
+ * label_smoothing=s):
+ *     (1 - s) w[y] (-log p[y]) + s / C sum over k of w[k] (-log p[k])
+ * so that a mean as torch's has scale 1 / (the sum of w[y] over the rows that are not
+ * ignored).  With focal g it is w[y] (1 - p[y])^g (-log p[y]) (Lin et al. 2017).
+ * bce: labels F32 [N,C]; the sum over classes of w[k] BCE with logits (torch's
+ * BCEWithLogitsLoss(weight), not its pos_weight).  mse: labels F32 [N,C], sum of squared
+ * differences.  Scale of their mean: 1 / (N C).
  */
-typedef void op_ce_fn(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, const int *labels, float scale);
-typedef void op_bce_fn(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, struct mat labels, float scale);
+typedef void op_ce_fn(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, const int *labels, struct loss_form form, float scale);
+typedef void op_bce_fn(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, struct mat labels, struct loss_form form, float scale);
 typedef void op_mse_fn(struct ctx *c, float *loss, struct mat dlogits, struct mat logits, struct mat labels, float scale);
 
 /* ---- backward ----------------------------------------------------------------------- */

@@ -8,21 +8,52 @@ static const int shapes[][2] = { { 1, 2 },  { 2, 1 },  { 3, 5 },
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 enum kind { CE, BCE, MSE };
 
-struct job { struct val z, y; int labels[130]; enum kind kind; double scale; };
+/* w: weights of the classes, or p NULL. */
+struct job {
+    struct val z, y, w;
+    int labels[130];
+    enum kind kind;
+    double scale, smoothing, focal;
+};
+
+static double
+weight(const struct job *j, int i)
+{
+    return j->w.p ? j->w.p[i] : 1;
+}
+
+/* -log p[k] of row t */
+static double
+nll(const struct job *j, int t, int k)
+{
+    const double *z = at(j->z, t);
+    double sum = 0;
+    for (int i = 0; i < j->z.cols; i++)
+        sum += exp(z[i] - z[k]);
+    return log(sum);
+}
+
+static double
+ce_loss(const struct job *j, int t)
+{
+    const int y = j->labels[t], C = j->z.cols;
+    const double l = y == -100 ? 0 : nll(j, t, y);
+    double loss = y == -100 ? 0 : (1 - j->smoothing) * weight(j, y) * l;
+    for (int k = 0; k < C && y != -100; k++)
+        loss += j->smoothing / C * weight(j, k) * nll(j, t, k);
+    return loss * (j->focal > 0 ? pow(1 - exp(-l), j->focal) : 1);
+}
 
 static double
 row_loss(const struct job *j, int t)
 {
     const double *z = at(j->z, t), *y = at(j->y, t);
-    double sum = 0, loss = 0;
-    if (j->kind == CE) {
-        for (int i = 0; i < j->z.cols; i++)
-            sum += exp(z[i]);
-        return j->labels[t] == -100 ? 0 : log(sum) - z[j->labels[t]];
-    }
+    double loss = 0;
+    if (j->kind == CE)
+        return ce_loss(j, t);
     for (int i = 0; i < j->z.cols; i++)
         loss += j->kind == MSE ? (z[i] - y[i]) * (z[i] - y[i])
-                               : log(1 + exp(z[i])) - z[i] * y[i];
+                               : weight(j, i) * (log(1 + exp(z[i])) - z[i] * y[i]);
     return loss;
 }
 
@@ -36,20 +67,35 @@ loss_of(const void *arg)
     return loss;
 }
 
+/* Each class k as a label of its own, by its share of the loss. */
+static double
+ce_slope(const struct job *j, int t, int i)
+{
+    const int y = j->labels[t], C = j->z.cols;
+    const double p = exp(-nll(j, t, i));
+    double d = 0;
+    if (y == -100 || C == 1)
+        return 0;
+    for (int k = 0; k < C; k++)
+        d += ((k == y) * (1 - j->smoothing) + j->smoothing / C) * weight(j, k) *
+             (p - (i == k));
+    if (j->focal > 0) {
+        const double l = nll(j, t, y), own = exp(-l), q = 1 - own;
+        d *= pow(q, j->focal) + j->focal * own * pow(q, j->focal - 1) * l;
+    }
+    return d;
+}
+
 static void
 loss_gradient(const struct job *j, struct val d)
 {
     for (int t = 0; t < d.rows; t++)
         for (int i = 0; i < d.cols; i++) {
             const double z = at(j->z, t)[i], y = at(j->y, t)[i];
-            double sum = 0;
-            for (int c = 0; c < d.cols; c++)
-                sum += exp(at(j->z, t)[c]);
-            at(d, t)[i] =
-                j->scale * (j->kind == MSE         ? 2 * (z - y)
-                            : j->kind == BCE       ? 1 / (1 + exp(-z)) - y
-                            : j->labels[t] == -100 ? 0
-                                                   : exp(z) / sum - (i == j->labels[t]));
+            at(d, t)[i] = j->scale * (j->kind == MSE   ? 2 * (z - y)
+                                      : j->kind == BCE ? weight(j, i) *
+                                                             (1 / (1 + exp(-z)) - y)
+                                                       : ce_slope(j, t, i));
         }
 }
 
@@ -57,12 +103,49 @@ static void
 run_loss(struct rig *r, const struct job *j, struct mat loss, struct mat d, struct mat z)
 {
     const float scale = (float)j->scale;
+    const struct loss_form f = { j->w.p ? box_put(r, j->w, 0) : (struct mat){ 0 },
+                                 (float)j->smoothing, (float)j->focal };
     if (j->kind == CE)
-        r->be->ce(r->c, loss.p, d, z, box_ints(r, j->labels, j->z.rows), scale);
+        r->be->ce(r->c, loss.p, d, z, box_ints(r, j->labels, j->z.rows), f, scale);
     else if (j->kind == BCE)
-        r->be->bce(r->c, loss.p, d, z, box_put(r, j->y, 1), scale);
+        r->be->bce(r->c, loss.p, d, z, box_put(r, j->y, 1), f, scale);
     else
         r->be->mse(r->c, loss.p, d, z, box_put(r, j->y, 1), scale);
+}
+
+/* The reference against its slope, the op against the reference; also over the logits. */
+static void
+check_loss(struct rig *r, const struct job *j, double tol, double slope_tol)
+{
+    const int N = j->z.rows, C = j->z.cols;
+    struct val d = val_zero(r, N, C), want = val_zero(r, 1, 1),
+               start = { 1, 1, (double[]){ 0.5 } };
+    loss_gradient(j, d);
+    check_slope(r, "loss", loss_of, j, j->z, d);
+    want.p[0] = 0.5 + loss_of(j);
+    for (int k = 0; rig_turn(r, k); k++) {
+        struct mat loss[2] = { box_put(r, start, 0), box_put(r, start, 0) },
+                   got = box_make(r, N, C, 1), z = box_put(r, j->z, 2);
+        run_loss(r, j, loss[0], got, z);
+        run_loss(r, j, loss[1], z, z);
+        for (int i = 0; i < 2; i++) {
+            expect(r, "loss", loss[i], want, tol);
+            expect_floor(r, "dlogits", i ? z : got, d, slope_tol, 1e-3);
+        }
+    }
+}
+
+static struct job
+job_of(struct rig *r, int shape, enum kind kind)
+{
+    const int N = shapes[shape][0], C = shapes[shape][1];
+    struct job j = { .z = val_random(r, N, C, 2), .y = val_random(r, N, C, 1),
+                     .kind = kind, .scale = 0.125 };
+    for (int t = 0; t < N; t++)
+        j.labels[t] = t % 7 == 1 ? -100 : t % C;
+    for (int e = 0; e < N * C && kind == BCE; e++)
+        j.y.p[e] = e % 3 ? 0 : e % 2 ? 1 : 0.25;
+    return j;
 }
 
 static void
@@ -70,25 +153,30 @@ losses(void **state)
 {
     struct rig *r = *state;
     for (int i = 0; i < 3 * SHAPES; i++, rig_case_end(r)) {
-        const int N = shapes[i / 3][0], C = shapes[i / 3][1];
-        struct job j = {
-            val_random(r, N, C, 2), val_random(r, N, C, 1), { 0 }, (enum kind)(i % 3), 0.125
-        };
-        for (int t = 0; t < N; t++)
-            j.labels[t] = t % 7 == 1 ? -100 : t % C;
-        for (int e = 0; e < N * C && j.kind == BCE; e++)
-            j.y.p[e] = e % 3 ? 0 : e % 2 ? 1 : 0.25;
-        struct val d = val_zero(r, N, C), want = val_zero(r, 1, 1),
-                   start = { 1, 1, (double[]){ 0.5 } };
-        loss_gradient(&j, d);
-        check_slope(r, "loss", loss_of, &j, j.z, d);
-        want.p[0] = 0.5 + loss_of(&j);
-        for (int k = 0; rig_turn(r, k); k++) {
-            struct mat loss = box_put(r, start, 0), got = box_make(r, N, C, 1);
-            run_loss(r, &j, loss, got, box_put(r, j.z, 2));
-            expect(r, "loss", loss, want, 1e-6);
-            expect_floor(r, "dlogits", got, d, 2e-6, 1e-3);
-        }
+        const struct job j = job_of(r, i / 3, (enum kind)(i % 3));
+        check_loss(r, &j, 1e-6, 2e-6);
+    }
+}
+
+static void
+losses_with_weights_smoothing_and_focal(void **state)
+{
+    struct rig *r = *state;
+    static const struct { enum kind kind; int weighted; double smoothing, focal; } forms[] = {
+        { CE, 1, 0, 0 }, { CE, 0, 0.125, 0 }, { CE, 1, 0.5, 0 }, { CE, 0, 0, 2 },
+        { CE, 1, 0, 2 }, { CE, 1, 0, 0.5 },   { BCE, 1, 0, 0 },
+    };
+    enum { FORMS = sizeof forms / sizeof *forms };
+    for (int i = 0; i < FORMS * SHAPES; i++, rig_case_end(r)) {
+        struct job j = job_of(r, i / FORMS, forms[i % FORMS].kind);
+        j.smoothing = forms[i % FORMS].smoothing;
+        j.focal = forms[i % FORMS].focal;
+        if (forms[i % FORMS].weighted)
+            j.w = val_random(r, 1, j.z.cols, 1);
+        for (int k = 0; j.w.p && k < j.w.cols; k++)
+            j.w.p[k] = k % 5 == 4 ? 0 : fabs(j.w.p[k]);
+        /* a gradient of many classes is small but for a few elements of some ulps */
+        check_loss(r, &j, 2e-6, 2e-5);
     }
 }
 
@@ -110,7 +198,8 @@ loss_of_many_rows(void **state)
     for (int k = 0; rig_turn(r, k); k++) {
         const struct val zero = { 1, 1, (double[]){ 0 } };
         struct mat loss = box_put(r, zero, 0), got = box_make(r, N, 2, 0);
-        r->be->ce(r->c, loss.p, got, box_put(r, z, 0), box_ints(r, labels, N), 1.0f / N);
+        r->be->ce(r->c, loss.p, got, box_put(r, z, 0), box_ints(r, labels, N),
+                  (struct loss_form){ .smoothing = 0 }, 1.0f / N);
         expect(r, "loss", loss, want, 1e-7);
         expect(r, "dlogits", got, d, 2e-6);
     }
@@ -122,17 +211,29 @@ static void
 losses_at_the_edge(void **state)
 {
     struct rig *r = *state;
-    for (int kind = CE; kind <= BCE; kind++, rig_case_end(r)) {
-        struct job j = { val_zero(r, 1, 2), val_zero(r, 1, 2), { 1 }, (enum kind)kind, 1 };
+    static const struct {
+        enum kind kind;
+        int label;
+        double smoothing, focal, loss, slope;
+    } cases[] = {
+        { CE, 1, 0, 0, 2000, 1 },   { BCE, 1, 0, 0, 2000, 1 }, { CE, 1, 0.5, 0, 1500, 0.75 },
+        { CE, 1, 0, 2, 2000, 1 },   { CE, 0, 0, 0, 0, 0 },     { CE, 0, 0, 0.5, 0, 0 },
+        { CE, 0, 0.5, 0, 500, 0.25 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++, rig_case_end(r)) {
+        struct job j = { .z = val_zero(r, 1, 2), .y = val_zero(r, 1, 2),
+                         .labels = { cases[i].label }, .kind = cases[i].kind, .scale = 1,
+                         .smoothing = cases[i].smoothing, .focal = cases[i].focal };
         j.z.p[0] = 1000;
         j.z.p[1] = -1000;
         j.y.p[1] = 1;
         for (int k = 0; rig_turn(r, k); k++) {
-            const struct val want = { 1, 1, (double[]){ 2000 } },
+            const struct val want = { 1, 1, (double[]){ cases[i].loss } },
                              zero = { 1, 1, (double[]){ 0 } };
             struct mat loss = box_put(r, zero, 0), d = box_make(r, 1, 2, 0),
                        z = box_put(r, j.z, 0);
-            const struct val gradient = { 1, 2, (double[]){ 1, -1 } };
+            const double slope = cases[i].slope;
+            const struct val gradient = { 1, 2, (double[]){ slope, -slope } };
             run_loss(r, &j, loss, d, z);
             expect(r, "loss", loss, want, 1e-7);
             expect(r, "dlogits", d, gradient, 1e-7);
@@ -255,6 +356,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(losses),
+        RIG_TEST(losses_with_weights_smoothing_and_focal),
         RIG_TEST(loss_of_many_rows),
         RIG_TEST(losses_at_the_edge),
         RIG_TEST(adamw_three_steps),

@@ -101,13 +101,14 @@ loss(const struct model *m, struct acts *s, const struct tensor *labels, int B)
     m->be->upload(m->c, on_device, labels->data, labels->bytes);
     m->be->zero(m->c, s->loss, sizeof *s->loss);
     if (labels->type == I32)
-        m->be->ce(m->c, s->loss, s->dlogits, s->logits, on_device, 1.0f / (float)B);
+        m->be->ce(m->c, s->loss, s->dlogits, s->logits, on_device,
+                  (struct loss_form){ .smoothing = 0 }, 1.0f / (float)B);
     else if (C == 1)
         m->be->mse(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, B, 1, F32),
                    1.0f / (float)B);
     else
         m->be->bce(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, B, C, F32),
-                   1.0f / (float)(B * C));
+                   (struct loss_form){ .smoothing = 0 }, 1.0f / (float)(B * C));
     m->be->free(m->c, on_device);
 }
 
