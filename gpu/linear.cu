@@ -275,7 +275,10 @@ layer(struct ctx *c, struct mat y, struct mat u, struct mat x, const struct weig
     }
     const size_t n = mem_mul((size_t)y.rows, (size_t)y.cols);
     const struct mat none = {},
-                     s = mat_of(cuda_scratch(c, SCRATCH_SUMS, n, sizeof(float)), y.rows, y.cols, F32);
+                     s = y.type == F32 && !r.p
+                             ? y /* finished where it lies: logits are large */
+                             : mat_of(cuda_scratch(c, SCRATCH_SUMS, n, sizeof(float)), y.rows,
+                                      y.cols, F32);
     multiply(c, s, x, w, none);
     finish_run(c, y, u, s, W->b, r, act, drop);
 }
@@ -360,16 +363,24 @@ bias_grad(struct ctx *c, struct mat db, struct mat dy)
     cuda_launched("linear_dw");
 }
 
+static void
+weight_grad(struct ctx *c, struct mat dw, struct mat dy, struct mat x, enum dtype type)
+{
+    const struct mat d = cuda_as(c, dy, type, SCRATCH_LEFT), h = cuda_as(c, x, type, SCRATCH_RIGHT);
+    const struct product p = { dw, dw, h, d, CUBLAS_OP_N, CUBLAS_OP_T, dw.cols, dw.rows, dy.rows, true };
+    product_run(c, &p);
+}
+
 void
 cuda_linear_dw(struct ctx *c, struct mat dw, struct mat db, struct mat dy, struct mat x)
 {
     const enum dtype type = dy.type == BF16 || x.type == BF16 ? BF16 : F32;
-    assert(dw.type == F32 && dw.rows == dy.cols && dw.cols == x.cols && dy.rows == x.rows);
+    assert(!dw.p || (dw.type == F32 && dw.rows == dy.cols && dw.cols == x.cols));
+    assert(dy.rows == x.rows);
     if (!dy.rows)
         return;
-    const struct mat d = cuda_as(c, dy, type, SCRATCH_LEFT), h = cuda_as(c, x, type, SCRATCH_RIGHT);
-    const struct product p = { dw, dw, h, d, CUBLAS_OP_N, CUBLAS_OP_T, dw.cols, dw.rows, dy.rows, true };
-    product_run(c, &p);
+    if (dw.p)
+        weight_grad(c, dw, dy, x, type);
     if (db.p)
         bias_grad(c, db, dy);
 }

@@ -73,6 +73,31 @@ place_head(struct acts *s, struct arena *a, const struct model *m, int N, int tr
     s->ddense = train ? take(a, N, D, F32) : none;
 }
 
+/* Rows of logits that are there at once. */
+static int
+masked_rows(int vocab, int T)
+{
+    const int64_t most = MASKED_BYTES / ((int64_t)vocab * (int64_t)sizeof(float)) & ~63;
+    const int rows = most < 64 ? 64 : most < MASKED_ROWS ? (int)most : MASKED_ROWS;
+    return T < rows ? T : rows;
+}
+
+/* MLM in training: see acts.h. */
+static void
+place_masked(struct acts *s, struct arena *a, const struct config *c, int T)
+{
+    const int D = c->hidden;
+    s->picked = take(a, T, D, F32);
+    s->dense_u = take(a, T, D, F32);
+    s->dense = take(a, T, D, F32);
+    s->head_stat = take(a, T, 2, F32);
+    s->head_out = take_left(a, T, D, s->type);
+    s->dlogits = s->logits = take(a, masked_rows(c->vocab, T), c->vocab, F32);
+    s->dhead = take(a, T, D, F32);
+    s->ddense = take(a, T, D, F32);
+    s->pad = take(a, 1, D, F32);
+}
+
 static void
 place_backward(struct acts *s, struct arena *a, const struct config *c, int T, int B)
 {
@@ -105,7 +130,9 @@ acts_place(struct acts *s, struct arena *a, const struct model *m, int mode,
     if (!(m->flags & MODEL_HEAD))
         place_encoder(s, a, &m->cfg, T, train);
     s->pooled = take(a, B, m->cfg.hidden, F32);
-    if (m->head != HEAD_NONE)
+    if (m->head == HEAD_MLM && train)
+        place_masked(s, a, &m->cfg, T);
+    else if (m->head != HEAD_NONE)
         place_head(s, a, m, s->by_token ? T : B, train);
     if (train)
         place_backward(s, a, &m->cfg, T, B);
@@ -138,7 +165,7 @@ acts_cut(const struct acts *s, int T, int B)
         for (size_t k = 0; k < sizeof own / sizeof *own; k++)
             cut(own[k], T);
     }
-    for (size_t i = 0; i < sizeof head / sizeof *head; i++)
+    for (size_t i = 0; i < sizeof head / sizeof *head && !s->picked.p; i++)
         cut(head[i], s->by_token ? T : B);
     cut(&r.pooled, B);
     cut(&r.dpooled, B);

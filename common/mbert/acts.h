@@ -22,6 +22,13 @@ struct layer_acts {
     struct mat x2;         /* [T,D] R: after attention */
     struct mat stat2, u;
 };
+/*
+ * MLM in training looks at n rows: device [n] each, the rows of the batch and the ids that
+ * were there.  Logits of MASKED_ROWS at most are there at once, and of fewer when their
+ * matrix would exceed MASKED_BYTES.
+ */
+struct masked { const int *rows, *labels; int n; };
+enum { MASKED_ROWS = 1024, MASKED_BYTES = 1 << 28 };
 struct acts {
     int mode, rows, seqs;                  /* capacity: T and B */
     int layers;
@@ -37,11 +44,16 @@ struct acts {
     struct mat h, g;                       /* scratch [T,D] A, [T,F] A */
     struct mat final, final_stat;          /* final_norm's output [T,D] R, [T,2] */
     struct mat pooled;                     /* [B,D] F32 */
-    /* the head, N = B rows, or T when it looks at every token; absent without a head */
+    /* the head, N = B rows, or T when it looks at every token; absent without a head.
+     * MLM in training: the first n of T rows are those of masked, in type A, and logits
+     * [MASKED_ROWS,V] are dlogits too */
+    struct masked masked;
+    struct mat picked;                     /* [N,D] F32: final's rows, MLM in training */
     struct mat dense_u, dense, head_stat, head_out;  /* [N,D] F32, [N,2] */
     struct mat logits;                     /* [N,C] F32 */
     /* backward, ACTS_TRAIN only */
     struct mat dx, dh, dqkv, dout, dg, du, dfinal, dpooled, ddense, dhead, dlogits;
+    struct mat pad;                        /* [1,D] F32: E's row that embed_norm_bwd spares */
     float *loss;                           /* device F32 [1], accumulates */
     void *memory;                          /* acts_fit's */
 };

@@ -27,4 +27,6 @@ struct drop block_drop(const struct model *m, const struct acts *s, int layer,
 /* The head's backward: s->dlogits -> the gradient of head_forward's x, dx [N,D]. */
 void head_backward(const struct model *m, struct params *g, struct acts *s, struct mat dx,
                    struct mat x);
+/* MLM, after mbert_masked: s->dhead -> s->dfinal. */
+void head_backward_masked(const struct model *m, struct params *g, struct acts *s);
 #endif

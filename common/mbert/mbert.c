@@ -42,6 +42,27 @@ mbert_pool(struct model *m, struct acts *s, const struct seqs *q, enum pool_kind
     m->be->pool(m->c, s->pooled, s->final, q, kind);
 }
 
+/* g of the embeddings: what the pad row has had, the decoder's, stays as it was. */
+static void
+embed_backward(const struct model *m, struct params *g, const struct acts *s)
+{
+    const struct ops *be = m->be;
+    const size_t row = (size_t)m->cfg.hidden * sizeof(float);
+    const int pad = m->cfg.pad, padded = pad >= 0 && pad < m->cfg.vocab,
+              decodes = m->head == HEAD_MLM;
+    const struct mat own = mat_rows(g->E, padded ? pad : 0, 1);
+    if (padded && decodes) {
+        be->zero(m->c, s->pad.p, row);
+        be->add(m->c, s->pad, own);
+    }
+    be->embed_norm_bwd(m->c, g->E, g->embed_norm.w, g->embed_norm.b, s->dx, s->ids, m->p.E,
+                       s->embed_stat, &m->p.embed_norm, block_drop(m, s, 0, DROP_EMBED));
+    if (padded)
+        be->zero(m->c, own.p, row);
+    if (padded && decodes)
+        be->add(m->c, own, s->pad);
+}
+
 void
 mbert_backward(struct model *m, struct params *g, struct acts *s, const struct seqs *q,
                enum pool_kind kind)
@@ -50,7 +71,9 @@ mbert_backward(struct model *m, struct params *g, struct acts *s, const struct s
     const size_t row = (size_t)m->cfg.hidden * sizeof(float);
     const int lowest = m->frozen ? m->frozen - 1 : 0;
     assert(s->mode == ACTS_TRAIN && m->flags & MODEL_TRAIN);
-    if (s->by_token)
+    if (m->head == HEAD_MLM)
+        head_backward_masked(m, g, s);
+    else if (s->by_token)
         head_backward(m, g, s, s->dfinal, s->final);
     else
         head_backward(m, g, s, s->dpooled, s->pooled);
@@ -63,10 +86,6 @@ mbert_backward(struct model *m, struct params *g, struct acts *s, const struct s
                  s->final_stat, &m->p.final_norm);
     for (int i = m->cfg.layers - 1; i >= lowest; i--)
         block_backward(m, g, s, q, i);
-    if (m->frozen)
-        return;
-    be->embed_norm_bwd(m->c, g->E, g->embed_norm.w, g->embed_norm.b, s->dx, s->ids, m->p.E,
-                       s->embed_stat, &m->p.embed_norm, block_drop(m, s, 0, DROP_EMBED));
-    if (m->cfg.pad >= 0 && m->cfg.pad < m->cfg.vocab)
-        be->zero(m->c, mat_f32(g->E, m->cfg.pad), row);
+    if (!m->frozen)
+        embed_backward(m, g, s);
 }

@@ -28,12 +28,19 @@ void mbert_pool(struct model *m, struct acts *s, const struct seqs *q, enum pool
  */
 void head_forward(struct model *m, struct acts *s, struct mat x);
 /*
+ * MLM in training (MODEL_MLM, ACTS_TRAIN), instead of head_forward: the head at k's rows of
+ * s->final, *loss += scale times the sum of their cross-entropies, no dropout.  With g
+ * (NULL: the loss alone) also the gradients of the decoder, which is E, and of what it read:
+ * logits are there for a part of the rows at a time, so backward begins here.
+ */
+void mbert_masked(struct model *m, struct params *g, struct acts *s, const struct masked *k,
+                  float *loss, float scale);
+/*
  * From s->dlogits back to every parameter: g += gradient (g's table mirrors m's).  Needs
  * ACTS_TRAIN, a model loaded with MODEL_TRAIN, and what mbert_encode, mbert_pool (for
- * HEAD_SEQUENCE) and head_forward left.  The embedding's row of config's pad_token_id gets
- * no gradient, as torch's padding_idx has it.  What m->frozen names is not computed.
- * s->dlogits is kept.  HEAD_MLM is not
- * differentiated.
+ * HEAD_SEQUENCE) and head_forward, for MLM mbert_masked, left.  The embedding's row of
+ * config's pad_token_id gets no gradient, as torch's padding_idx has it, but the decoder's.
+ * What m->frozen names is not computed.  s->dlogits is kept, but for MLM.
  */
 void mbert_backward(struct model *m, struct params *g, struct acts *s, const struct seqs *q,
                     enum pool_kind kind);

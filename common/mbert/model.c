@@ -100,7 +100,10 @@ pack_all(struct model *m, struct arena *a)
     }
     pack(m, a, &m->p.dense, WEIGHT_HEAD);
     pack(m, a, &m->p.classifier, WEIGHT_HEAD);
-    pack(m, a, &m->decoder, WEIGHT_HEAD);
+    if (m->flags & MODEL_TRAIN)
+        pack_both(m, a, &m->decoder, WEIGHT_FORWARD);
+    else
+        pack(m, a, &m->decoder, WEIGHT_HEAD);
 }
 
 void

@@ -35,7 +35,7 @@ struct model {
      * lowest layers, layers + 2 the whole encoder. */
     int frozen;
     struct params p;
-    struct weight decoder;          /* HEAD_MLM: E with decoder.bias */
+    struct weight decoder;          /* HEAD_MLM: E with decoder.bias; training: for A */
     struct entry table[PARAMS_MAX];
     int entries;
     uint64_t fingerprint;           /* 0 with MODEL_RANDOM; else see model_load */

@@ -76,6 +76,8 @@ trainer_open(struct trainer *t, const struct ops *be, struct ctx *c, const char 
         t->table[i].decays = e->decays;
         t->table[i].of = e->of;
         t->table[i].rate = 1;
+        if (t->m.decoder.w.p && e->at == &t->m.p.E)
+            t->table[i].of = &t->m.decoder;
     }
     list_trained(t);
     place_weights(t, o->class_weight);
@@ -119,24 +121,47 @@ trainer_close(struct trainer *t)
     be->free(c, t->loss);
     be->free(c, t->labels);
     be->free(c, t->weight.p);
+    mem_free(t->host.p);
     acts_free(&t->acts, &t->m);
     model_free(&t->m);
 }
 
 static void
-put_labels(struct trainer *t, const void *labels, int T, int B)
+put_labels(struct trainer *t, const void *labels, size_t n)
 {
-    const enum problem p = t->objective.problem;
-    const size_t n = p == PROBLEM_TOKEN    ? (size_t)T
-                     : p == PROBLEM_SINGLE ? (size_t)B
-                                           : (size_t)B * (size_t)t->m.classes,
-                 bytes = n * 4;
+    const size_t bytes = n * 4;
     if (bytes > t->label_cap) {
         t->m.be->free(t->m.c, t->labels);
         t->labels = t->m.be->alloc(t->m.c, bytes);
         t->label_cap = bytes;
     }
     t->m.be->upload(t->m.c, t->labels, labels, bytes);
+}
+
+/* MLM: the rows whose label is not -100, then their labels; none: n 0. */
+static struct masked
+put_masked(struct trainer *t, const int *labels, int T)
+{
+    int n = 0;
+    t->host.n = 0;
+    for (int i = 0; i < T; i++)
+        if (labels[i] != -100)
+            buf_add(&t->host, &i, sizeof i), n++;
+    for (int i = 0; i < T; i++)
+        if (labels[i] != -100)
+            buf_add(&t->host, &labels[i], sizeof *labels);
+    if (n)
+        put_labels(t, t->host.p, 2 * (size_t)n);
+    return (struct masked){ t->labels, (const int *)t->labels + n, n };
+}
+
+static size_t
+labels_of(const struct trainer *t, int T, int B)
+{
+    const enum problem p = t->objective.problem;
+    return p == PROBLEM_TOKEN    ? (size_t)T
+           : p == PROBLEM_SINGLE ? (size_t)B
+                                 : (size_t)B * (size_t)t->m.classes;
 }
 
 static void
@@ -155,10 +180,10 @@ loss(struct trainer *t, struct acts *s, float scale)
         be->mse(t->m.c, t->loss, s->dlogits, s->logits, labels, scale);
 }
 
-/* Everything up to the loss; *q is the caller's to free. */
+/* ids -> s->final; *q is the caller's to free. */
 static struct acts
-forward(struct trainer *t, const int *ids, const int *cu, int B, const void *labels,
-        float scale, uint64_t key, struct seqs *q)
+encode(struct trainer *t, const int *ids, const int *cu, int B, uint64_t key,
+       struct seqs *q)
 {
     const struct ops *be = t->m.be;
     const int T = cu[B];
@@ -168,34 +193,66 @@ forward(struct trainer *t, const int *ids, const int *cu, int B, const void *lab
     be->seqs_make(t->m.c, q, B, cu);
     model_positions(&t->m, q->longest);
     be->upload(t->m.c, s.ids, ids, (size_t)T * sizeof *ids);
-    put_labels(t, labels, T, B);
     mbert_encode(&t->m, &s, q, 0, NULL, NULL);
+    return s;
+}
+
+/* Everything up to the loss, and with g the backward. */
+static void
+classify(struct trainer *t, struct params *g, const int *ids, const int *cu, int B,
+         const void *labels, float scale, uint64_t key, float *logits)
+{
+    const enum pool_kind kind = (enum pool_kind)t->m.cfg.pooling;
+    struct seqs q;
+    struct acts s = encode(t, ids, cu, B, key, &q);
+    put_labels(t, labels, labels_of(t, cu[B], B));
     if (!s.by_token)
-        mbert_pool(&t->m, &s, q, (enum pool_kind)t->m.cfg.pooling);
+        mbert_pool(&t->m, &s, &q, kind);
     head_forward(&t->m, &s, s.by_token ? s.final : s.pooled);
     loss(t, &s, scale);
-    return s;
+    if (g)
+        mbert_backward(&t->m, g, &s, &q, kind);
+    if (logits)
+        t->m.be->download(t->m.c, logits, s.logits.p,
+                          (size_t)s.logits.rows * (size_t)t->m.classes * sizeof *logits);
+    t->m.be->seqs_free(t->m.c, &q);
+}
+
+/* The same for MLM; a batch of which nothing is masked has neither loss nor gradient. */
+static void
+unmask(struct trainer *t, struct params *g, const int *ids, const int *cu, int B,
+       const int *labels, float scale, uint64_t key)
+{
+    struct seqs q;
+    const struct masked k = put_masked(t, labels, cu[B]);
+    if (!k.n)
+        return;
+    struct acts s = encode(t, ids, cu, B, key, &q);
+    mbert_masked(&t->m, g, &s, &k, t->loss, scale);
+    if (g)
+        mbert_backward(&t->m, g, &s, &q, (enum pool_kind)t->m.cfg.pooling);
+    t->m.be->seqs_free(t->m.c, &q);
 }
 
 void
 trainer_add(struct trainer *t, const int *ids, const int *cu, int B, const void *labels,
             float scale, uint64_t key)
 {
-    struct seqs q;
-    struct acts s = forward(t, ids, cu, B, labels, scale, key, &q);
-    mbert_backward(&t->m, &t->g, &s, &q, (enum pool_kind)t->m.cfg.pooling);
-    t->m.be->seqs_free(t->m.c, &q);
+    if (t->objective.problem == PROBLEM_MLM)
+        unmask(t, &t->g, ids, cu, B, labels, scale, key);
+    else
+        classify(t, &t->g, ids, cu, B, labels, scale, key, NULL);
 }
 
 void
 trainer_predict(struct trainer *t, const int *ids, const int *cu, int B, const void *labels,
                 float scale, float *logits)
 {
-    struct seqs q;
-    const struct acts s = forward(t, ids, cu, B, labels, scale, 0, &q);
-    t->m.be->download(t->m.c, logits, s.logits.p,
-                      (size_t)s.logits.rows * (size_t)t->m.classes * sizeof *logits);
-    t->m.be->seqs_free(t->m.c, &q);
+    assert(t->objective.problem != PROBLEM_MLM || !logits);
+    if (t->objective.problem == PROBLEM_MLM)
+        unmask(t, NULL, ids, cu, B, labels, scale, 0);
+    else
+        classify(t, NULL, ids, cu, B, labels, scale, 0, logits);
 }
 
 double

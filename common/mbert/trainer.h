@@ -37,6 +37,7 @@ struct trainer {
     struct mat weight;                         /* device [1,classes], or p NULL */
     void *labels;                              /* device */
     size_t label_cap;
+    struct buf host;                           /* MLM: rows and labels on their way */
     float *norm, *loss;                        /* device */
     char why[128];
 };
@@ -65,7 +66,7 @@ void trainer_loaded(struct trainer *t);
 /*
  * Forward, loss, backward of B sequences ids[cu[0]..cu[B]): loss and gradients accumulate.
  * labels: int [B] (single), float [B * classes] (multi, regression), int [T] (token: the
- * class, or -100: ignored; MLM: the id that was masked, -100 elsewhere), T = cu[B].
+ * class, or -100: ignored; MLM: the id that was masked, -100 elsewhere: ignored), T = cu[B].
  * scale: what a row's loss, the sum over its classes, counts: 1 / rows of the batch (single),
  * 1 / (rows * classes) (multi, regression), 1 / labels that are not -100 (token, MLM); with
  * class weights 1 / the sum of the labels' weights, as torch (single, token).

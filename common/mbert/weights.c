@@ -226,7 +226,7 @@ weights_copy(struct model *m, uint64_t seed)
         buf_printf(t ? &replaced : &fresh, " %s", e->name);
     }
     for (int i = 0; i < r->tensors; i++)
-        if (!used[i])
+        if (!used[i] && !(m->head == HEAD_MLM && starts(r->tensor[i].name, "decoder.weight")))
             buf_printf(&dropped, " %s", r->tensor[i].name);
     say("new", &fresh);
     say("new, of another shape in the file", &replaced);

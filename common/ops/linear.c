@@ -170,19 +170,20 @@ cpu_linear_dw(struct ctx *c, struct mat dw, struct mat db, struct mat dy, struct
     const int out = dy.cols, in = x.cols, T = dy.rows;
     const int rows = out <= 512 ? TILE_ROWS / 2 : TILE_ROWS;
     const int across = (in + TILE_COLS - 1) / TILE_COLS, down = (out + rows - 1) / rows;
-    check_f32(dw);
     if (dy.type == BF16 || x.type == BF16) {
         backward_linear_dw(c, dw, db, dy, x);
         return;
     }
     check_f32(dy);
     check_f32(x);
-    assert(dw.rows == out && dw.cols == in && x.rows == T && (!db.p || db.cols == out));
+    assert(!dw.p || (dw.type == F32 && dw.rows == out && dw.cols == in && x.rows == T));
+    assert(!db.p || db.cols == out);
     if (!T)
         return;
-    blas_open(c);
+    if (dw.p)
+        blas_open(c);
     CPU_FOR
-    for (int i = 0; i < across * down; i++) {
+    for (int i = 0; i < (dw.p ? across * down : 0); i++) {
         const int row = i / across * rows, col = i % across * TILE_COLS;
         c->sgemm(BLAS_ROW_MAJOR, BLAS_TRANSPOSED, BLAS_AS_IS,
                  out - row < rows ? out - row : rows,

@@ -162,7 +162,7 @@ backward_linear_dw(struct ctx *c, struct mat dw, struct mat db, struct mat dy, s
     j.ld = (ptrdiff_t)((most + 15) / 16 * 64 + 64);
     char *lefts = cpu_left(c, mem_mul((size_t)c->threads * (size_t)j.out_rows, (size_t)j.ld));
     j.panels = cpu_scratch(c, mem_mul(panels * PANEL, (size_t)most), 4);
-    for (j.row = 0; j.row < dy.rows; j.row += DEPTH_ROWS) {
+    for (j.row = 0; j.row < (dw.p ? dy.rows : 0); j.row += DEPTH_ROWS) {
         j.rows = least(DEPTH_ROWS, dy.rows - j.row);
         j.words = kernel_words(c->bf16, j.rows);
         run(c, &j, lefts);

@@ -188,7 +188,7 @@ typedef void op_mse_fn(struct ctx *c, float *loss, struct mat dlogits, struct ma
 /* ---- backward ----------------------------------------------------------------------- */
 /* dx = dy w, or dx += dy w when accumulate. */
 typedef void op_linear_dx_fn(struct ctx *c, struct mat dx, struct mat dy, const struct weight *W, int accumulate);
-/* dw += dy^T x, db += column sums of dy (p NULL: no bias). */
+/* dw += dy^T x, db += column sums of dy (either p NULL: not wanted). */
 typedef void op_linear_dw_fn(struct ctx *c, struct mat dw, struct mat db, struct mat dy, struct mat x);
 /* du = dy act'(u). */
 typedef void op_act_bwd_fn(struct ctx *c, struct mat du, struct mat dy, struct mat u, enum act act);

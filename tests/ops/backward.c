@@ -88,6 +88,9 @@ linear_dw(void **state)
                 expect(r, "dw", dw, w1, 1e-5);
                 expect(r, "db", db, t ? b1 : b0, 1e-5);
             }
+            struct mat alone = box_put(r, b0, 0);
+            r->be->linear_dw(r->c, (struct mat){ 0 }, alone, dy[0], x[0]);
+            expect(r, "db without dw", alone, b1, 1e-5);
         }
     }
 }

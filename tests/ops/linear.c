@@ -115,16 +115,18 @@ linear_gradients(void **state)
                        got = box_make(r, dx.rows, dx.cols, 4);
             struct mat more = box_put(r, x0, 1), gw = box_put(r, w0, 0),
                        gb = box_put(r, b0, 0);
-            struct mat gw2 = box_put(r, w0, 0);
+            struct mat gw2 = box_put(r, w0, 0), gb2 = box_put(r, b0, 0);
             r->be->linear_dx(r->c, got, dy, &W, 0);
             r->be->linear_dx(r->c, more, dy, &W, 1);
             r->be->linear_dw(r->c, gw, gb, dy, x);
             r->be->linear_dw(r->c, gw2, (struct mat){ 0 }, dy, x);
+            r->be->linear_dw(r->c, (struct mat){ 0 }, gb2, dy, x);
             expect(r, "dx", got, dx, 4e-6);
             expect(r, "dx accumulated", more, x1, 4e-6);
             expect(r, "dw", gw, w1, 4e-6);
             expect(r, "dw without db", gw2, w1, 4e-6);
             expect(r, "db", gb, b1, 4e-6);
+            expect(r, "db without dw", gb2, b1, 4e-6);
         }
     }
 }

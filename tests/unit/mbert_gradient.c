@@ -94,22 +94,61 @@ map(const char *dir, const char *name)
 
 /* Loss and dlogits as transformers takes them from the labels' type. */
 static void
-loss(const struct model *m, struct acts *s, const struct tensor *labels, int B)
+loss(const struct model *m, struct acts *s, const struct tensor *labels, void *on_device,
+     int counted)
 {
-    const int C = m->classes;
-    void *on_device = m->be->alloc(m->c, labels->bytes);
-    m->be->upload(m->c, on_device, labels->data, labels->bytes);
-    m->be->zero(m->c, s->loss, sizeof *s->loss);
+    const int C = m->classes, N = s->logits.rows;
+    const struct loss_form plain = { .smoothing = 0 };
+    const float each = 1.0f / (float)(N * C);
     if (labels->type == I32)
-        m->be->ce(m->c, s->loss, s->dlogits, s->logits, on_device,
-                  (struct loss_form){ .smoothing = 0 }, 1.0f / (float)B);
+        m->be->ce(m->c, s->loss, s->dlogits, s->logits, on_device, plain,
+                  1.0f / (float)counted);
     else if (C == 1)
-        m->be->mse(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, B, 1, F32),
-                   1.0f / (float)B);
+        m->be->mse(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, N, 1, F32), each);
     else
-        m->be->bce(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, B, C, F32),
-                   (struct loss_form){ .smoothing = 0 }, 1.0f / (float)(B * C));
+        m->be->bce(m->c, s->loss, s->dlogits, s->logits, mat_of(on_device, N, C, F32), plain,
+                   each);
+}
+
+/* From s->final to all gradients; MLM's masked rows and their labels are moved to the front
+ * of ints, which is as long as two sets of labels. */
+static void
+finish(struct model *m, struct params *g, struct acts *s, const struct seqs *q,
+       const struct tensor *labels)
+{
+    const size_t n = labels->bytes / sizeof(int);
+    const int *label = labels->data;
+    int *ints = mem_array(2 * n, sizeof *ints), counted = 0;
+    void *on_device = m->be->alloc(m->c, 2 * labels->bytes);
+    for (size_t i = 0; i < n && labels->type == I32; i++)
+        if (label[i] != -100) {
+            ints[counted] = (int)i;
+            ints[n + (size_t)counted++] = label[i];
+        }
+    m->be->zero(m->c, s->loss, sizeof *s->loss);
+    if (m->head == HEAD_MLM) {
+        const struct masked k = { on_device, (int *)on_device + n, counted };
+        m->be->upload(m->c, on_device, ints, 2 * labels->bytes);
+        mbert_masked(m, g, s, &k, s->loss, 1.0f / (float)counted);
+    } else {
+        m->be->upload(m->c, on_device, labels->data, labels->bytes);
+        mbert_pool(m, s, q, (enum pool_kind)m->cfg.pooling);
+        head_forward(m, s, s->by_token ? s->final : s->pooled);
+        loss(m, s, labels, on_device, counted);
+    }
+    mbert_backward(m, g, s, q, (enum pool_kind)m->cfg.pooling);
     m->be->free(m->c, on_device);
+    mem_free(ints);
+}
+
+static unsigned
+head_flag(const char *dir)
+{
+    struct config c;
+    config_load(&c, dir);
+    const enum arch arch = c.arch;
+    config_free(&c);
+    return arch == ARCH_MLM ? MODEL_MLM : arch == ARCH_TOKEN ? MODEL_TOKEN : 0;
 }
 
 /* The row_stride S of the file's `partial` entry, or 1. */
@@ -226,7 +265,8 @@ run(const char *dir, const struct way *way)
     const int T = (int)ids->shape[0], B = (int)cu->shape[0] - 1;
     struct seqs q;
     void *memory;
-    model_load(m, be, be->open(0, way->precision), dir, MODEL_TRAIN,
+    model_load(m, be, be->open(0, way->precision), dir,
+               MODEL_TRAIN | head_flag(dir),
                (int)record_tensor(want, "logits")->shape[1], 1);
     acts_fit(&whole, m, ACTS_TRAIN, be->type(m->c), T, B);
     struct acts s = acts_cut(&whole, T, B);
@@ -235,10 +275,7 @@ run(const char *dir, const struct way *way)
     model_positions(m, q.longest);
     be->upload(m->c, s.ids, ids->data, ids->bytes);
     mbert_encode(m, &s, &q, 0, NULL, NULL);
-    mbert_pool(m, &s, &q, (enum pool_kind)m->cfg.pooling);
-    head_forward(m, &s, s.pooled);
-    loss(m, &s, record_tensor(in, "labels"), B);
-    mbert_backward(m, g, &s, &q, (enum pool_kind)m->cfg.pooling);
+    finish(m, g, &s, &q, record_tensor(in, "labels"));
     const double expect = *(const double *)record_tensor(want, "loss")->data;
     float lost;
     be->download(m->c, &lost, s.loss, sizeof lost);
@@ -312,7 +349,8 @@ int
 main(void)
 {
     static const char *const cases[] = { "v5-mean", "silu-hd32", "multilabel",
-                                         "v4-cls",  "pipeline",  "ettin-17m" };
+                                         "token-cls", "mlm",     "v4-cls",
+                                         "pipeline",  "ettin-17m" };
     const int n = sizeof cases / sizeof *cases;
     int failed = 0;
     argv0 = "mbert_gradient";
