@@ -174,7 +174,7 @@ int
 sequences_travels(const struct sequences *s, const struct tensor *t)
 {
     static const char *const names[] = { "cu_seqlens", "row", "labels", "truncated",
-                                         "window" };
+                                         "window", "spans" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(t->name, names[i]))
             return 1;

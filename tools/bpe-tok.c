@@ -25,11 +25,11 @@ parse(int argc, char **argv, struct tokenize_options *o, const char **path, int 
     const struct opt table[] = {
         OPT_STR('m', "model", &o->dir, "DIR", "directory with tokenizer.json and, for labels and limits, config.json (required)"),
         OPT_STR(0, "text-field", &o->text_field, "F", "field that holds the text (prompt, else text)"),
-        OPT_STR(0, "label-field", &o->label_field, "F", "field that holds the label (label)"),
+        OPT_STR(0, "label-field", &o->label_field, "F", "field that holds the label (label, or labels)"),
         OPT_STR(0, "pair-field", &o->pair_field, "F", "field of a second text: pairs of sequences"),
         OPT_STR(0, "id-field", &o->id_field, "F", "field that names the prompt, carried as by --keep"),
         OPT_STR(0, "labels", &o->labels, "A,B", "names of the classes in order of their ids (the model's)"),
-        OPT_ENUM(0, "task", &o->task, "auto|single|multi|regression", "what labels mean (auto)"),
+        OPT_ENUM(0, "task", &o->task, "auto|single|multi|regression|token", "what labels mean (auto)"),
         OPT_ENUM(0, "format", &o->format, "jsonl|text", "a JSON object a line, or plain text (jsonl)"),
         OPT_FLAG('0', "null", &o->nul, "plain texts end in NUL, not at line ends"),
         OPT_STR(0, "keep", &o->keep, "A,B", "fields to carry to the scores"),

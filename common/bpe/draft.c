@@ -72,12 +72,34 @@ put_sequence(struct draft *r, const struct plan *plan, const struct slice *a,
     }
 }
 
+/* A class a token, as put_sequence lays them out. */
 static void
-put_label(struct draft *r, const struct plan *plan, enum task task, const struct row *row)
+put_classes(struct draft *r, const struct plan *plan, const int32_t *classes, size_t tokens)
+{
+    int n;
+    const struct template_part *part = template_parts(&plan->tokenizer, 0, &n);
+    const int32_t none = LABEL_NONE;
+
+    for (int i = 0; i < n; i++) {
+        if (part[i].kind == 2 && plan->o->no_special)
+            continue;
+        if (part[i].kind != 2 && classes)
+            buf_add(&r->label, classes, tokens * sizeof *classes);
+        else
+            for (size_t k = 0; k < (part[i].kind == 2 ? 1 : tokens); k++)
+                buf_add(&r->label, &none, sizeof none);
+    }
+}
+
+static void
+put_label(struct draft *r, const struct plan *plan, enum task task, const struct row *row,
+          size_t tokens)
 {
     const int32_t class = row->given ? row->label : LABEL_NONE;
 
-    if (task == TASK_MULTI)
+    if (task == TASK_TOKEN)
+        put_classes(r, plan, row->classes, tokens);
+    else if (task == TASK_MULTI)
         buf_add(&r->label, row->hot, (size_t)plan->labels.n * sizeof *row->hot);
     else if (task == TASK_REGRESSION)
         buf_add(&r->label, &row->value, sizeof row->value);
@@ -102,7 +124,7 @@ draft_add(struct draft *r, const struct plan *plan, enum task task, const struct
     r->any_truncated |= cut;
     if (plan->o->window)
         buf_add(&r->window, &window, sizeof window);
-    put_label(r, plan, task, row);
+    put_label(r, plan, task, row, a->n);
     for (int k = 0; k < plan->keeps; k++) {
         struct kept *f = &r->keep[k];
         buf_add(&f->bytes, row->kept + from, row->kept_end[k] - from);
@@ -143,7 +165,8 @@ draft_image(struct draft *r, const struct plan *plan, enum task task)
     if (r->labelled && task == TASK_MULTI)
         image_2d(i, "labels", F32, r->n, plan->labels.n, r->label.p);
     else if (r->labelled)
-        image_1d(i, "labels", task == TASK_REGRESSION ? F32 : I32, r->n, r->label.p);
+        image_1d(i, "labels", task == TASK_REGRESSION ? F32 : I32,
+                 task == TASK_TOKEN ? tokens : r->n, data(&r->label));
     if (r->any_truncated)
         image_1d(i, "truncated", U8, r->n, r->truncated.p);
     if (plan->o->window)

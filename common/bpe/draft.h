@@ -24,6 +24,7 @@ struct row { /* what goes with one sequence */
     int given, label;         /* a class */
     float value;              /* a number */
     const float *hot;         /* or a set */
+    const int32_t *classes;   /* or a class for each of a's tokens; NULL: none has one */
     int truncated, window;
     const char *kept;         /* the kept fields' bytes, */
     const size_t *kept_end;   /* where each ends, [plan->keeps] */

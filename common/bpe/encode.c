@@ -163,12 +163,14 @@ encoder_specials(struct encoder *e)
 }
 
 void
-encode_spans(struct encoder *e, const char *s, size_t n, int chars, struct buf *out)
+encode_spans(struct encoder *e, const char *s, size_t n, int chars, struct buf *out,
+             struct buf *words)
 {
     struct ids ids = { 0 };
     struct spans spans;
 
     spans_begin(&spans, e->b->tokenizer, s, chars, out);
+    spans.words = words;
     e->spans = &spans;
     encode_text(e, s, n, SIZE_MAX, &ids);
     e->spans = NULL;

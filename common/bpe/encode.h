@@ -43,7 +43,13 @@ void encode_text(struct encoder *e, const char *s, size_t n, size_t limit, struc
  * begin and end; chars: counted in characters, of which the first and the last may be
  * partly another token's.  A token of text that NFC changed is from the whole stretch that
  * was changed. Every byte that UTF-8 can hold must have a token.
+ * Appends to words, unless NULL, a struct encode_word for each piece and each added token.
  */
 struct buf;
-void encode_spans(struct encoder *e, const char *s, size_t n, int chars, struct buf *out);
+struct encode_word {
+    size_t token;    /* its first, counted from 0 in this call */
+    size_t from, to; /* bytes of s, the blank that it may begin with included */
+};
+void encode_spans(struct encoder *e, const char *s, size_t n, int chars, struct buf *out,
+                  struct buf *words);
 #endif

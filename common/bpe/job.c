@@ -16,7 +16,7 @@ job_init(struct job *j, struct plan *plan)
     j->labels = plan->labels;
     j->json = json_new();
     j->batch = batch_new(plan->bpe);
-    if (plan->o->offsets)
+    if (plan->o->offsets || j->labels.task == TASK_TOKEN)
         j->encoder = encoder_new(plan->bpe);
     j->hot = mem_zalloc((size_t)plan->labels.n + 1, sizeof *j->hot);
 }
@@ -39,6 +39,9 @@ job_free(struct job *j)
     }
     mem_free(j->drafts);
     mem_free(j->spans.p);
+    mem_free(j->words.p);
+    mem_free(j->classes.p);
+    tag_free(&j->tags);
     mem_free(j->text.p);
     mem_free(j->log.p);
 }
@@ -111,8 +114,13 @@ add(struct job *j, const struct prompt *p, int64_t lineno, int64_t row)
     struct waiting w = {.lineno = lineno, .row = {.row = row}};
     const char *why;
 
-    if (p->labelled && (why = label_read(&j->labels, p->label, &w.row.given, &w.row.label,
-                                         &w.row.value, j->hot, j->note)))
+    if (j->labels.task == TASK_TOKEN)
+        why = sequence_classes(j, p, &w.row);
+    else
+        why = p->labelled ? label_read(&j->labels, p->label, &w.row.given, &w.row.label,
+                                       &w.row.value, j->hot, j->note)
+                          : NULL;
+    if (why)
         return why;
     w.hot = j->hots.n / sizeof *j->hot;
     if (j->labels.task == TASK_MULTI)
@@ -214,5 +222,5 @@ job_forget(struct job *j)
     }
     j->full = 0;
     j->text.n = j->log.n = 0;
-    j->prompts = j->cut = j->skipped = j->specials = 0;
+    j->prompts = j->cut = j->skipped = j->specials = j->tags.lost = 0;
 }

@@ -7,6 +7,7 @@
 #include "common/bpe/batch.h"
 #include "common/bpe/chunk.h"
 #include "common/bpe/draft.h"
+#include "common/bpe/tag.h"
 #include "formats/json.h"
 struct waiting { /* a prompt whose text is in the batch */
     struct row row;
@@ -19,7 +20,7 @@ struct job {
     struct labels labels;    /* the plan's, with a task that may still settle */
     struct json *json;
     struct batch *batch;
-    struct encoder *encoder; /* for spans */
+    struct encoder *encoder; /* for spans and classes of tokens */
     struct chunk chunk;
     struct waiting *wait;
     size_t waits, wait_cap;
@@ -27,7 +28,10 @@ struct job {
     float *hot;
     struct draft **drafts;     /* records; the first `full` are ready */
     int full, made;
-    struct buf spans;        /* of the prompt at hand */
+    struct buf spans;        /* of the prompt at hand, */
+    struct buf words;        /* struct encode_word, */
+    struct buf classes;      /* and int32_t a token */
+    struct tags tags;
     struct buf text;         /* counts */
     struct buf log;          /* warnings, a line each */
     char why[512];           /* what ends it all, "" when nothing does */

@@ -8,8 +8,8 @@
 
 enum { WHY = 256, LABELS = 65536 };
 
-static int
-find(const struct labels *l, const char *s, size_t n)
+int
+label_find(const struct labels *l, const char *s, size_t n)
 {
     for (int i = 0; i < l->n; i++)
         if (strlen(l->name[i]) == n && !memcmp(l->name[i], s, n))
@@ -26,7 +26,7 @@ labels_parse(struct labels *l, const char *list)
         const size_t n = strcspn(p, ",");
         if (!n)
             die_usage("option --labels: an empty name in '%s'", list);
-        if (find(l, p, n) >= 0)
+        if (label_find(l, p, n) >= 0)
             die_usage("option --labels: '%.*s' is there twice", (int)n, p);
         if (l->n == LABELS)
             die_usage("option --labels: more than %d names", LABELS);
@@ -50,7 +50,7 @@ labels_free(struct labels *l)
 const char *
 task_name(enum task task)
 {
-    static const char *const names[] = { NULL, "single", "multi", "regression" };
+    static const char *const names[] = { NULL, "single", "multi", "regression", "token" };
     return names[task];
 }
 
@@ -65,16 +65,15 @@ task_of(struct json_value v)
     return TASK_SINGLE;
 }
 
-/* A class by number or by name. */
-static const char *
-class_of(const struct labels *l, struct json_value v, int *id, char *why)
+const char *
+label_class(const struct labels *l, struct json_value v, int *id, char *why)
 {
     const char *s;
     size_t n;
     int64_t i;
     double d;
     if (json_string(v, &s, &n)) {
-        *id = find(l, s, n);
+        *id = label_find(l, s, n);
         if (*id >= 0)
             return NULL;
         if (l->n)
@@ -107,7 +106,7 @@ label_read(struct labels *l, struct json_value v, int *given, int *id, float *va
     if (l->task == TASK_AUTO)
         l->task = task_of(v);
     if (l->task == TASK_SINGLE)
-        return class_of(l, v, id, why);
+        return label_class(l, v, id, why);
     if (l->task == TASK_REGRESSION) {
         if (!json_number(v, &d) || !isfinite((float)d))
             return "label is not a number, as --task regression wants";
@@ -122,7 +121,7 @@ label_read(struct labels *l, struct json_value v, int *given, int *id, float *va
         hot[i] = 0;
     for (struct json_iter it = json_iter(v); json_next(&it, NULL, NULL, &x);) {
         int k = 0;
-        const char *bad = class_of(l, x, &k, why);
+        const char *bad = label_class(l, x, &k, why);
         if (bad)
             return bad;
         hot[k] = 1;

@@ -73,9 +73,15 @@ open_labels(struct plan *p)
     }
     l->task = (enum task)p->o->task;
     if (l->task == TASK_AUTO && p->has_config && !p->o->labels)
-        l->task = c->problem != PROBLEM_AUTO ? of_problem[c->problem]
+        l->task = c->arch == ARCH_TOKEN        ? TASK_TOKEN
+                  : c->problem != PROBLEM_AUTO ? of_problem[c->problem]
                   : c->labels == 1           ? TASK_REGRESSION
                                              : TASK_AUTO;
+    if (l->task == TASK_TOKEN && p->o->pair_field)
+        die_usage("option --pair-field: not with classes of tokens (--task token)");
+    p->label_field = p->o->label_field       ? p->o->label_field
+                     : l->task == TASK_TOKEN ? "labels"
+                                             : "label";
 }
 
 static void

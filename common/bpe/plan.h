@@ -21,6 +21,7 @@ struct plan {
     size_t limit;                    /* ids of a sequence at most, special tokens included */
     size_t specials;                 /* that the template adds */
     struct labels labels;
+    const char *label_field;         /* where a line has its label */
     struct bpe *bpe;
     char keep[PLAN_KEEPS][128];      /* kept fields; the first is the id when there is one */
     int keeps, has_id;

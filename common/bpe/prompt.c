@@ -58,7 +58,7 @@ read_object(struct prompt *p, const struct plan *plan)
                         plan->message[MESSAGE_NO_PAIR], plan->message[MESSAGE_PAIR]);
     if (!why && plan->has_id && !json_get(p->value, o->id_field, &id))
         why = plan->message[MESSAGE_NO_ID];
-    p->labelled = json_get(p->value, o->label_field ? o->label_field : "label", &p->label);
+    p->labelled = json_get(p->value, plan->label_field, &p->label);
     return why;
 }
 

@@ -54,7 +54,8 @@ put(struct job *j, const struct row *row, const struct slice *a, const struct sl
 
     /* only classes have a value that means "none": sets and numbers are all there or none
      * is */
-    if (j->labels.task != TASK_SINGLE && r->n && row->given != r->labelled)
+    if ((j->labels.task == TASK_MULTI || j->labels.task == TASK_REGRESSION) && r->n &&
+        row->given != r->labelled)
         return row->given ? "a label, but the lines before have none"
                           : "no label, but the lines before have one";
     draft_add(r, j->plan, j->labels.task, row, a, b, spans);
@@ -62,13 +63,21 @@ put(struct job *j, const struct row *row, const struct slice *a, const struct sl
     return NULL;
 }
 
+/* The prompt's spans; NULL when none are wanted. */
+static int32_t *
+spans_of(const struct job *j)
+{
+    return j->plan->o->offsets ? (int32_t *)(void *)j->spans.p : NULL;
+}
+
 /*
  * Windows as the reference's overflowing tokens: each takes as many tokens as fit and
  * begins with the last `stride` ones of the window before.
  */
 static const char *
-put_windows(struct job *j, struct row *row, const struct slice *a, const int32_t *spans)
+put_windows(struct job *j, struct row *row, const struct slice *a)
 {
+    const int32_t *const classes = row->classes, *const spans = spans_of(j);
     const size_t size = j->plan->limit - j->plan->specials;
     const size_t step = size - (size_t)j->plan->o->stride;
 
@@ -83,6 +92,7 @@ put_windows(struct job *j, struct row *row, const struct slice *a, const int32_t
     for (size_t from = 0;; from += step, row->window++) {
         const size_t n = a->n - from < size ? a->n - from : size;
         const struct slice w = part(a, from, n);
+        row->classes = classes ? classes + from : NULL;
         const char *why = put(j, row, &w, NULL, spans ? spans + 2 * from : NULL);
         if (why || from + n == a->n)
             return why;
@@ -102,9 +112,9 @@ static const int32_t *
 cut_spans(struct job *j, const struct slice *from, const struct slice *left,
           const size_t *skip)
 {
-    int32_t *all = (int32_t *)(void *)j->spans.p;
+    int32_t *all = spans_of(j);
 
-    if (!j->encoder)
+    if (!all)
         return NULL;
     memmove(all, all + 2 * skip[0], 2 * left[0].n * sizeof *all);
     memmove(all + 2 * left[0].n, all + 2 * (from[0].n + skip[1]),
@@ -127,7 +137,7 @@ sequence_add(struct job *j, struct row *row, const struct slice *a, const struct
         return NULL;
     }
     if (p->o->window)
-        return put_windows(j, row, a, (const int32_t *)(const void *)j->spans.p);
+        return put_windows(j, row, a);
     row->truncated = all > most;
     if (row->truncated && p->o->truncate == TRUNCATE_ERROR) {
         j->prompts--;
@@ -141,17 +151,39 @@ sequence_add(struct job *j, struct row *row, const struct slice *a, const struct
     const struct slice kept[2] = {part(&whole[0], skip[0], na),
                                   part(&whole[1], skip[1], nb)};
     j->cut += row->truncated;
+    if (row->classes)
+        row->classes += skip[0];
     return put(j, row, &kept[0], b ? &kept[1] : NULL, cut_spans(j, whole, kept, skip));
 }
 
 void
 sequence_spans(struct job *j, const struct prompt *p)
 {
-    j->spans.n = 0;
+    const int chars = j->plan->o->offsets == OFFSETS_CHARS;
+
+    j->spans.n = j->words.n = 0;
     buf_room(&j->spans, 16);
-    encode_spans(j->encoder, p->text, p->n, j->plan->o->offsets == OFFSETS_CHARS,
-                 &j->spans);
+    encode_spans(j->encoder, p->text, p->n, chars, &j->spans,
+                 j->labels.task == TASK_TOKEN ? &j->words : NULL);
     if (p->pair)
-        encode_spans(j->encoder, p->pair, p->pair_n, j->plan->o->offsets == OFFSETS_CHARS,
-                     &j->spans);
+        encode_spans(j->encoder, p->pair, p->pair_n, chars, &j->spans, NULL);
+}
+
+const char *
+sequence_classes(struct job *j, const struct prompt *p, struct row *row)
+{
+    const size_t tokens = j->spans.n / (2 * sizeof(int32_t));
+    const struct encode_word *word = (const struct encode_word *)(const void *)j->words.p;
+
+    row->given = p->labelled && json_type(p->label) != JSON_NULL;
+    if (!row->given)
+        return NULL;
+    const char *why = tag_read(&j->tags, &j->labels, p->label, p->text, p->n, j->note);
+    if (why)
+        return why;
+    j->classes.n = 0;
+    int32_t *class = buf_room(&j->classes, tokens * sizeof *class + 1);
+    tag_words(&j->tags, &j->labels, p->text, word, j->words.n / sizeof *word, class, tokens);
+    row->classes = class;
+    return NULL;
 }

@@ -1,4 +1,5 @@
 #include "common/bpe/spans.h"
+#include "common/bpe/encode.h"
 #include "formats/tokenizer.h"
 
 void
@@ -72,10 +73,29 @@ put(struct spans *s, size_t from, size_t to)
     buf_add(s->out, pair, sizeof pair);
 }
 
+static void
+token(struct spans *s, const char *from, const char *to)
+{
+    put(s, origin(s, (size_t)(from - s->form), 0), origin(s, (size_t)(to - s->form), 1));
+    s->tokens++;
+}
+
+/* Before the tokens of it: begins are asked for in order. */
+static void
+word(struct spans *s, const char *from, const char *to)
+{
+    const struct encode_word w = {s->tokens, origin(s, (size_t)(from - s->form), 0),
+                                  origin(s, (size_t)(to - s->form), 1)};
+
+    if (s->words)
+        buf_add(s->words, &w, sizeof w);
+}
+
 void
 spans_token(struct spans *s, const char *from, const char *to)
 {
-    put(s, origin(s, (size_t)(from - s->form), 0), origin(s, (size_t)(to - s->form), 1));
+    word(s, from, to);
+    token(s, from, to);
 }
 
 /* How many bytes a token stands for: as many as it has characters. */
@@ -92,9 +112,14 @@ token_bytes(const struct piece *p)
 void
 spans_piece(struct spans *s, const char *p, const int *id, size_t n)
 {
+    const char *end = p;
+
+    for (size_t i = 0; i < n; i++)
+        end += token_bytes(&s->t->vocab[id[i]]);
+    word(s, p, end);
     for (size_t i = 0; i < n; i++) {
         const char *from = p;
         p += token_bytes(&s->t->vocab[id[i]]);
-        spans_token(s, from, p);
+        token(s, from, p);
     }
 }

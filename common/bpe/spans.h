@@ -11,6 +11,8 @@ struct spans {
     const char *text;       /* the whole text */
     int chars;
     struct buf *out;        /* int32_t pairs */
+    struct buf *words;      /* struct encode_word, or NULL */
+    size_t tokens;          /* so far */
     const char *raw, *form; /* the stretch at hand, and its normal form (or itself) */
     struct buf changes;     /* struct nfc_change of the stretch */
     size_t change;          /* the first that may matter still */

@@ -25,7 +25,7 @@ struct crew {
     pthread_mutex_t turns;   /* staged, written, and what follows */
     pthread_cond_t turn;
     int64_t taken, staged, written;
-    int64_t prompts, cut, skipped, specials;
+    int64_t prompts, cut, skipped, specials, lost;
     double began;
 };
 
@@ -75,6 +75,7 @@ say(struct crew *c, struct job *j)
     c->cut += j->cut;
     c->skipped += j->skipped;
     c->specials += j->specials;
+    c->lost += j->tags.lost;
     progress("%" PRId64 " prompts, %.0f a second", c->prompts,
              (double)c->prompts / seconds);
     if (c->plan.o->progress)
@@ -222,6 +223,9 @@ summary(const struct crew *c, int64_t rows)
     if (c->cut)
         warn("%" PRId64 " of %" PRId64 " prompts cut at %zu tokens", c->cut, c->prompts,
              p->limit);
+    if (c->lost)
+        warn("%" PRId64 " labelled stretches have no word of their own: they label nothing",
+             c->lost);
     if (c->specials)
         warn("%" PRId64 " special tokens were typed in prompts and %s", c->specials,
              p->o->special == SPECIAL_LITERAL ? "taken as text"

@@ -13,7 +13,7 @@ enum { TRUNCATE_RIGHT, TRUNCATE_LEFT, TRUNCATE_ERROR };
 enum { OFFSETS_NONE, OFFSETS_CHARS, OFFSETS_BYTES };
 struct tokenize_options {
     const char *dir;                      /* tokenizer.json and, when there, config.json */
-    const char *text_field, *label_field; /* NULL: prompt, else text; label_field NULL: label */
+    const char *text_field, *label_field; /* NULL: prompt, else text; label, or labels */
     const char *pair_field, *id_field;    /* or NULL */
     const char *labels, *keep;            /* a,b lists, or NULL */
     int task;                             /* enum task of label.h */
