@@ -53,7 +53,8 @@ read_one(struct tag *t, const struct labels *l, struct json_value v, char *why)
         !json_get(v, "end", &end) || !json_get(v, "label", &label))
         return say(why, t->index, "is not an object with start, end and label");
     if (!json_int(start, &from) || !json_int(end, &to) || from < 0)
-        return say(why, t->index, "has a start or end that is not a whole number from 0 on");
+        return say(why, t->index,
+                   "has a start or end that is not a whole number from 0 on");
     if (from >= to) {
         snprintf(why, WHY, "labels[%zu] starts at %" PRId64 ", not before its end %" PRId64,
                  t->index, from, to);

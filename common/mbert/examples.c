@@ -1,4 +1,5 @@
 #include "common/mbert/examples.h"
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -28,19 +29,33 @@ find(const struct image *b, const char *name)
     return NULL;
 }
 
-/* What the labels are, told by their type; it must stay the same. */
+/* Classes of sequences or of tokens? */
+static enum problem
+classes_of(const struct examples *e, const struct feed *f, const struct tensor *t)
+{
+    const char *task = record_meta(stream_head(f->in), "task");
+    if (f->seqs != f->rows)
+        return t->shape[0] == f->rows ? PROBLEM_TOKEN : PROBLEM_SINGLE;
+    if (e->problem != PROBLEM_AUTO)
+        return e->problem == PROBLEM_TOKEN ? PROBLEM_TOKEN : PROBLEM_SINGLE;
+    return task && !strcmp(task, "token") ? PROBLEM_TOKEN : PROBLEM_SINGLE;
+}
+
+/* What the labels are, told by their type and shape; it must stay the same. */
 static void
 settle(struct examples *e, const struct feed *f, const struct tensor *t)
 {
-    const int ok = (t->type == I32 && t->rank == 1) ||
-                   (t->type == F32 && (t->rank == 1 || t->rank == 2));
-    if (!ok || t->shape[0] != f->seqs)
+    const int classes = t->type == I32 && t->rank == 1,
+              numbers = t->type == F32 && (t->rank == 1 || t->rank == 2);
+    if ((!classes && !numbers) ||
+        (t->shape[0] != f->seqs && !(classes && t->shape[0] == f->rows)))
         stream_bad(f->in, "tensor 'labels' is %s of rank %d: I32 [B], F32 [B] or F32 [B,N] "
-                   "is wanted (one a sequence)", dtype_name(t->type), t->rank);
-    const enum problem p = t->type == I32 ? PROBLEM_SINGLE
+                   "(one a sequence) or I32 [T] (one a token) is wanted",
+                   dtype_name(t->type), t->rank);
+    const enum problem p = classes        ? classes_of(e, f, t)
                            : t->rank == 1 ? PROBLEM_REGRESSION
                                           : PROBLEM_MULTI;
-    const int width = t->rank == 2 ? (int)t->shape[1] : 1;
+    const int width = p == PROBLEM_TOKEN ? 0 : t->rank == 2 ? (int)t->shape[1] : 1;
     if (e->problem == PROBLEM_AUTO) {
         e->problem = p;
         e->width = width;
@@ -49,29 +64,62 @@ settle(struct examples *e, const struct feed *f, const struct tensor *t)
         stream_bad(f->in, "tensor 'labels' is of another kind than in the records before");
 }
 
-/* One label; 0 when the row has none. */
+/* A class; 0 when it says that there is none. */
+static int
+check_class(struct examples *e, const struct feed *f, int32_t class, int b)
+{
+    if (class == IGNORED)
+        return 0;
+    if (class < 0)
+        stream_bad(f->in, "row %" PRId64 ": label %d is negative", f->row[b], class);
+    if (class > e->highest)
+        e->highest = class;
+    e->scored++;
+    return 1;
+}
+
+/* The classes of a row's tokens; 0 when none has one. */
+static int
+take_classes(struct examples *e, const struct feed *f, const struct tensor *t, int b)
+{
+    const int from = f->cu[b], n = f->cu[b + 1] - from;
+    const char *at = (const char *)t->data + (size_t)from * sizeof(int32_t);
+    int some = 0;
+    for (int i = 0; i < n; i++) {
+        int32_t class;
+        memcpy(&class, at + (size_t)i * sizeof class, sizeof class);
+        some += check_class(e, f, class, b);
+    }
+    if (some)
+        buf_add(&e->labels, at, (size_t)n * sizeof(int32_t));
+    return some > 0;
+}
+
+/* What the row has of labels; 0 when it has none. */
 static int
 take_label(struct examples *e, const struct feed *f, const struct tensor *t, int b)
 {
+    if (e->problem == PROBLEM_MLM)
+        return 1;
     if (!t)
         return 0;
+    if (e->problem == PROBLEM_TOKEN)
+        return take_classes(e, f, t, b);
     const char *at = (const char *)t->data + (size_t)b * (size_t)e->width * 4;
     if (e->problem == PROBLEM_SINGLE) {
         int32_t k;
         memcpy(&k, at, 4);
-        if (k == IGNORED)
+        if (!check_class(e, f, k, b))
             return 0;
-        if (k < 0)
-            stream_bad(f->in, "row %" PRId64 ": label %d is negative", f->row[b], k);
-        if (k > e->highest)
-            e->highest = k;
-    } else
+    } else {
+        e->scored++;
         for (int i = 0; i < e->width; i++) {
             float v;
             memcpy(&v, at + 4 * i, 4);
             if (!isfinite(v))
                 stream_bad(f->in, "row %" PRId64 ": its label is not finite", f->row[b]);
         }
+    }
     buf_add(&e->labels, at, (size_t)e->width * 4);
     return 1;
 }
@@ -81,9 +129,13 @@ take_batch(struct examples *e, struct feed *f, struct image *b)
 {
     image_reset(b);
     feed_travel(f, b);
-    const struct tensor *t = find(b, "labels");
-    if (t)
+    const struct tensor *t = find(b, "labels"), *cut = find(b, "truncated");
+    if (!t) /* of the record, then, it is neither of its sequences nor of its tokens */
+        t = record_tensor(f->record, "labels");
+    if (t && e->problem != PROBLEM_MLM)
         settle(e, f, t);
+    if (cut && (cut->type != U8 || cut->rank != 1 || cut->shape[0] != f->seqs))
+        cut = NULL;
     for (int i = 0; i < f->seqs; i++) {
         const int n = f->cu[i + 1] - f->cu[i];
         if (!take_label(e, f, t, i)) {
@@ -94,16 +146,19 @@ take_batch(struct examples *e, struct feed *f, struct image *b)
         e->tokens += n;
         buf_add(&e->start, &e->tokens, sizeof e->tokens);
         e->n++;
+        e->truncated += cut && ((const unsigned char *)cut->data)[i];
         e->longest = n > e->longest ? n : e->longest;
     }
 }
 
 void
-examples_read(struct examples *e, const char *path, const struct config *c, const char *dir)
+examples_read(struct examples *e, const char *path, const struct config *c, const char *dir,
+              enum problem want)
 {
     char *paths[] = { (char *)(uintptr_t)path };
     struct image b;
-    *e = (struct examples){ .highest = -1 };
+    assert(want == PROBLEM_AUTO || want == PROBLEM_MLM);
+    *e = (struct examples){ .highest = -1, .problem = want };
     buf_add(&e->start, &e->tokens, sizeof e->tokens);
     struct stream_in *in = stream_open(1, paths, "tokens|batch", 0);
     e->name = mem_strdup(stream_name(in));
@@ -114,7 +169,8 @@ examples_read(struct examples *e, const char *path, const struct config *c, cons
     image_init(&b);
     while (feed_next(&f))
         take_batch(e, &f, &b);
-    e->label = stream_labels(stream_head(in), &e->label_n);
+    if (want != PROBLEM_MLM)
+        e->label = stream_labels(stream_head(in), &e->label_n);
     image_free(&b);
     feed_free(&f);
     stream_close(in);
@@ -165,8 +221,10 @@ names_from(struct examples *e, const char *list)
 void
 examples_names(struct examples *e, const char *list)
 {
-    const int want = e->problem == PROBLEM_SINGLE ? (e->highest < 1 ? 2 : e->highest + 1)
-                                                  : e->width;
+    const int classes = e->problem == PROBLEM_SINGLE || e->problem == PROBLEM_TOKEN;
+    const int want = classes ? (e->highest < 1 ? 2 : e->highest + 1) : e->width;
+    if (e->problem == PROBLEM_MLM)
+        return;
     if (e->label && list) {
         char *have = joined(e->label, e->label_n);
         if (strcmp(have, list))
@@ -187,7 +245,7 @@ examples_names(struct examples *e, const char *list)
             if (!strcmp(e->label[i], e->label[k]))
                 die_data("'%s': two classes are named '%s' (use --labels)", e->name,
                          e->label[i]);
-    if (e->problem == PROBLEM_SINGLE ? e->label_n < want : e->label_n != want)
+    if (classes ? e->label_n < want : e->label_n != want)
         die_data("'%s' has labels for %d classes, but there are %d names (use --labels)",
                  e->name, want, e->label_n);
 }
@@ -197,7 +255,8 @@ examples_same(const struct examples *a, struct examples *b)
 {
     if (a->problem != b->problem || a->width != b->width)
         die_data("'%s' has labels of another kind than '%s'", b->name, a->name);
-    if (b->problem == PROBLEM_SINGLE && b->highest >= a->label_n)
+    if ((b->problem == PROBLEM_SINGLE || b->problem == PROBLEM_TOKEN) &&
+        b->highest >= a->label_n)
         die_data("'%s' has class %d, but '%s' has %d classes", b->name, b->highest, a->name,
                  a->label_n);
     if (!b->label)

@@ -245,10 +245,12 @@ open_run(struct run *r)
     struct config *cfg = mem_zalloc(1, sizeof *cfg);
     r->out = outdir_open(o->out, o->force);
     config_load(cfg, o->dir);
-    examples_read(&r->train, o->train, cfg, o->dir);
+    examples_read(&r->train, o->train, cfg, o->dir, PROBLEM_AUTO);
+    if (r->train.problem == PROBLEM_TOKEN)
+        die_data("'%s' has classes of tokens: those cannot be trained yet", r->train.name);
     examples_names(&r->train, o->labels);
     if (o->eval) {
-        examples_read(&r->eval, o->eval, cfg, o->dir);
+        examples_read(&r->eval, o->eval, cfg, o->dir, PROBLEM_AUTO);
         examples_same(&r->train, &r->eval);
     }
     config_free(cfg);
