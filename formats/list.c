@@ -139,9 +139,11 @@ list_stream(struct buf *b, struct sink *out, struct input *in, int json)
 {
     struct stream_in *s = input_stream(in);
     const struct record *r;
+    sink_flush(out); /* what was listed stays seen when the next record is bad */
     while ((r = input_next(in, NULL))) {
         list_record(b, r, stream_kind(s), input_record(in), json);
         put(out, b);
+        sink_flush(out);
     }
     buf_printf(b,
                json ? "{\"record\":\"end\",\"records\":%lld,\"examples\":%lld,\"tokens\":%"

@@ -32,6 +32,17 @@ make() { python3 "$ROOT/tests/tensors.py" "$1.safetensors"; }
     [ "$(zstd -qdc b.st.zst | tens ls -)" = "$output" ]
 }
 
+@test "ls shows what came before an error record" {
+    printf '%s\n' '{"prompt":"a"}' '{"prompt":"b"}' 'junk' > in.jsonl
+    bpe-tok -m "$ROOT/examples/mini" --flush-every 1 in.jsonl > bad.st.zst 2> err || true
+    for option in "" --json; do
+        # shellcheck disable=SC2086 # no option is no word
+        run -3 --separate-stderr tens ls $option bad.st.zst
+        [ "${#lines[@]}" = 3 ] || { echo "$output"; false; }
+        [[ "$stderr" = "tens: "*"upstream bpe-tok failed: in.jsonl:3: "* ]]
+    done
+}
+
 @test "ls --json is JSON, a line each" {
     tens ls --json b.st.zst > got
     tens ls --json t.safetensors >> got
