@@ -1,34 +1,5 @@
 #include "common/eval/calibration.h"
 #include <math.h>
-#include <stdlib.h>
-#include "common/base/mem.h"
-
-struct row { double conf, hit; };
-
-static int
-ascending(const void *pa, const void *pb)
-{
-    const struct row *a = pa, *b = pb;
-    return a->conf < b->conf ? -1 : a->conf > b->conf;
-}
-
-/* Sorted rows whose equal confidences share their mean outcome. */
-static struct row *
-sorted(const double *conf, const double *hit, int64_t n)
-{
-    struct row *r = mem_array((size_t)n + 1, sizeof *r);
-    for (int64_t i = 0; i < n; i++)
-        r[i] = (struct row){ conf[i], hit[i] };
-    qsort(r, (size_t)n, sizeof *r, ascending);
-    for (int64_t i = 0, j; i < n; i = j) {
-        double sum = 0;
-        for (j = i; j < n && r[j].conf == r[i].conf; j++)
-            sum += r[j].hit;
-        for (int64_t k = i; k < j; k++)
-            r[k].hit = sum / (double)(j - i);
-    }
-    return r;
-}
 
 static double
 finish(struct bin *b, int bins, int64_t n)
@@ -47,35 +18,55 @@ finish(struct bin *b, int bins, int64_t n)
 }
 
 static void
-add(struct bin *b, const struct row *r)
+add(struct bin *b, int64_t rows, double conf, double hit)
 {
-    b->n++;
-    b->conf += r->conf;
-    b->hit += r->hit;
+    b->n += rows;
+    b->conf += (double)rows * conf;
+    b->hit += (double)rows * hit;
 }
 
 double
-calibration_mass(const double *conf, const double *hit, int64_t n, struct bin *bin, int *bins)
+calibration_mass(const struct ranked *r, int64_t n, const uint32_t *w, struct bin *bin, int *bins)
 {
-    struct row *r = sorted(conf, hit, n);
-    *bins = n < CALIBRATION_BINS ? (int)n : CALIBRATION_BINS;
-    for (int b = 0; b < *bins; b++) {
-        bin[b] = (struct bin){ 0 };
-        for (int64_t i = b * n / *bins; i < (b + 1) * n / *bins; i++)
-            add(&bin[b], &r[i]);
+    int64_t total = 0, at = 0;
+    int b = 0;
+    for (int64_t i = 0; i < n; i++)
+        total += ranked_weight(&r[i], w);
+    *bins = total < CALIBRATION_BINS ? (int)total : CALIBRATION_BINS;
+    for (int i = 0; i < *bins; i++)
+        bin[i] = (struct bin){ 0 };
+    /* tie groups from the lowest; each is poured into the bins that its positions lie in */
+    for (int64_t i = n, j; i > 0; i = j) {
+        int64_t rows = 0, hits = 0;
+        for (j = i; j > 0 && r[j - 1].score == r[i - 1].score; j--) {
+            const int64_t weight = ranked_weight(&r[j - 1], w);
+            rows += weight;
+            hits += r[j - 1].truth ? weight : 0;
+        }
+        const double hit = (double)hits / (double)rows;
+        for (int64_t take; rows; rows -= take) {
+            while (at >= (b + 1) * total / *bins)
+                b++;
+            const int64_t room = (b + 1) * total / *bins - at;
+            take = rows < room ? rows : room;
+            add(&bin[b], take, r[i - 1].score, hit);
+            at += take;
+        }
     }
-    mem_free(r);
-    return finish(bin, *bins, n);
+    return finish(bin, *bins, total);
 }
 
 double
-calibration_width(const double *conf, const double *hit, int64_t n, struct bin *bin)
+calibration_width(const struct ranked *r, int64_t n, const uint32_t *w, struct bin *bin)
 {
+    int64_t total = 0;
     for (int b = 0; b < CALIBRATION_BINS; b++)
         bin[b] = (struct bin){ 0 };
     for (int64_t i = 0; i < n; i++) {
-        const int b = (int)floor(CALIBRATION_BINS * conf[i]);
-        add(&bin[b < CALIBRATION_BINS ? b : CALIBRATION_BINS - 1], &(struct row){ conf[i], hit[i] });
+        const int b = (int)floor(CALIBRATION_BINS * r[i].score);
+        const int64_t weight = ranked_weight(&r[i], w);
+        add(&bin[b < CALIBRATION_BINS ? b : CALIBRATION_BINS - 1], weight, r[i].score, r[i].truth);
+        total += weight;
     }
-    return finish(bin, CALIBRATION_BINS, n);
+    return finish(bin, CALIBRATION_BINS, total);
 }

@@ -1,6 +1,7 @@
 #include "common/eval/counts.h"
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 #include "common/base/mem.h"
 
 void
@@ -18,11 +19,24 @@ counts_free(struct counts *c)
 }
 
 void
-counts_add(struct counts *c, int truth, int predicted)
+counts_clear(struct counts *c)
+{
+    memset(c->cell, 0, (size_t)c->classes * (size_t)c->classes * sizeof *c->cell);
+    c->n = 0;
+}
+
+void
+counts_put(struct counts *c, int truth, int predicted, int64_t rows)
 {
     assert(truth >= 0 && truth < c->classes && predicted >= 0 && predicted < c->classes);
-    c->cell[truth * c->classes + predicted]++;
-    c->n++;
+    c->cell[truth * c->classes + predicted] += rows;
+    c->n += rows;
+}
+
+void
+counts_add(struct counts *c, int truth, int predicted)
+{
+    counts_put(c, truth, predicted, 1);
 }
 
 int64_t

@@ -9,6 +9,8 @@ struct counts { int classes; int64_t n; int64_t *cell; /* [truth * classes + pre
 void counts_init(struct counts *c, int classes);
 void counts_free(struct counts *c);
 void counts_add(struct counts *c, int truth, int predicted);
+void counts_put(struct counts *c, int truth, int predicted, int64_t rows); /* as many at once */
+void counts_clear(struct counts *c);                                       /* no rows again */
 int64_t counts_support(const struct counts *c, int k);   /* rows whose truth is k */
 int64_t counts_predicted(const struct counts *c, int k); /* rows predicted as k */
 double counts_accuracy(const struct counts *c);

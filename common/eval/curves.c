@@ -1,41 +1,46 @@
 #include "common/eval/curves.h"
 #include <math.h>
-#include <stdlib.h>
 #include "common/base/mem.h"
 
-struct pair { double score; unsigned char truth; };
-
-static int
-descending(const void *pa, const void *pb)
+void
+curve_alloc(struct curve *c, int64_t most)
 {
-    const struct pair *a = pa, *b = pb;
-    return a->score > b->score ? -1 : a->score < b->score;
+    *c = (struct curve){ 0 };
+    c->score = mem_array((size_t)most + 1, sizeof *c->score);
+    c->tp = mem_array((size_t)most + 1, sizeof *c->tp);
+    c->fp = mem_array((size_t)most + 1, sizeof *c->fp);
 }
 
 void
-curve_make(struct curve *c, const double *score, const unsigned char *truth, int64_t n)
+curve_fill(struct curve *c, const struct ranked *r, int64_t n, const uint32_t *w)
 {
-    struct pair *p = mem_array((size_t)n + 1, sizeof *p);
     int64_t tp = 0, fp = 0;
-    for (int64_t i = 0; i < n; i++)
-        p[i] = (struct pair){ score[i], truth[i] };
-    qsort(p, (size_t)n, sizeof *p, descending);
-    *c = (struct curve){ .n = n };
-    c->score = mem_array((size_t)n + 1, sizeof *c->score);
-    c->tp = mem_array((size_t)n + 1, sizeof *c->tp);
-    c->fp = mem_array((size_t)n + 1, sizeof *c->fp);
+    c->steps = 0;
     for (int64_t i = 0; i < n; i++) {
-        tp += p[i].truth;
-        fp += !p[i].truth;
-        if (i + 1 < n && p[i + 1].score == p[i].score)
+        const int64_t weight = ranked_weight(&r[i], w);
+        tp += r[i].truth ? weight : 0;
+        fp += r[i].truth ? 0 : weight;
+        if (i + 1 < n && r[i + 1].score == r[i].score)
             continue;
-        c->score[c->steps] = p[i].score;
+        /* a score that no row counts for is no step */
+        if (tp + fp == (c->steps ? c->tp[c->steps - 1] + c->fp[c->steps - 1] : 0))
+            continue;
+        c->score[c->steps] = r[i].score;
         c->tp[c->steps] = tp;
         c->fp[c->steps++] = fp;
     }
     c->positives = tp;
     c->negatives = fp;
-    mem_free(p);
+    c->n = tp + fp;
+}
+
+void
+curve_make(struct curve *c, const double *score, const unsigned char *truth, int64_t n)
+{
+    struct ranked *r = ranking_make(score, truth, n);
+    curve_alloc(c, n);
+    curve_fill(c, r, n, NULL);
+    mem_free(r);
 }
 
 void
@@ -103,4 +108,27 @@ curve_fpr_at_tpr(const struct curve *c, double least)
         if (at(c, i).tpr >= least)
             return at(c, i);
     return (struct point){ NAN, NAN, NAN };
+}
+
+struct point
+curve_tpr_at_precision(const struct curve *c, double least)
+{
+    struct point best = { 0, 0, NAN };
+    if (!c->positives || !c->negatives)
+        return (struct point){ NAN, NAN, NAN };
+    for (int64_t i = 0; i < c->steps; i++)
+        if ((double)c->tp[i] / (double)(c->tp[i] + c->fp[i]) >= least && at(c, i).tpr > best.tpr)
+            best = at(c, i);
+    return best;
+}
+
+double
+curve_precision_at_tpr(const struct curve *c, double least)
+{
+    if (!c->positives || !c->negatives)
+        return NAN;
+    for (int64_t i = 0; i < c->steps; i++)
+        if (at(c, i).tpr >= least)
+            return (double)c->tp[i] / (double)(c->tp[i] + c->fp[i]);
+    return NAN;
 }

@@ -4,6 +4,16 @@
 
 const double quality_fpr[QUALITY_FPRS] = { .05, .01, .005, .001 };
 
+struct quality_rows {
+    const struct sample *s;
+    double threshold;
+    int *predicted;        /* [n] */
+    double *brier, *nll;   /* [n] */
+    struct ranked **rank;  /* [classes] by the score of a class; binary: [1] alone; NULL until used */
+    struct ranked *top;    /* by the confidence of the predicted class */
+    struct curve curve;
+};
+
 static int
 top(const double *p, int classes)
 {
@@ -41,102 +51,178 @@ row_brier(const double *p, int classes, int label)
     return sum;
 }
 
-/* Score k of every row, and whether its truth is k. */
-static void
-one_against_rest(struct curve *c, const int *label, const double *p, int64_t n, int classes, int k)
+/* Rows by the score of class k; truth: is it k. */
+static struct ranked *
+rank_class(const struct sample *s, int k)
 {
-    double *score = mem_array((size_t)n + 1, sizeof *score);
-    unsigned char *truth = mem_array((size_t)n + 1, 1);
-    for (int64_t i = 0; i < n; i++) {
-        score[i] = p[i * classes + k];
-        truth[i] = label[i] == k;
+    double *score = mem_array((size_t)s->n + 1, sizeof *score);
+    unsigned char *truth = mem_array((size_t)s->n + 1, 1);
+    for (int64_t i = 0; i < s->n; i++) {
+        score[i] = s->p[i * s->classes + k];
+        truth[i] = s->label[i] == k;
     }
-    curve_make(c, score, truth, n);
+    struct ranked *r = ranking_make(score, truth, s->n);
     mem_free(score);
     mem_free(truth);
+    return r;
 }
 
-static void
-binary(struct quality *q, const int *label, const double *p)
+/* Rows by the confidence of the predicted class; truth: is it right.  Always at 0.5. */
+static struct ranked *
+rank_top(const struct sample *s)
 {
-    struct curve c;
-    one_against_rest(&c, label, p, q->n, 2, 1);
-    q->positives = c.positives;
-    q->negatives = c.negatives;
-    q->fpr = c.negatives ? (double)q->counts.cell[1] / (double)c.negatives : NAN;
-    q->fnr = c.positives ? (double)q->counts.cell[2] / (double)c.positives : NAN;
-    q->auroc = curve_auroc(&c);
-    q->auprc = curve_auprc(&c);
-    q->auprc_chance = (double)c.positives / (double)q->n;
-    for (int i = 0; i < QUALITY_FPRS; i++)
-        q->tpr_at[i] = curve_tpr_at_fpr(&c, quality_fpr[i]);
-    q->fpr_at_95 = curve_fpr_at_tpr(&c, .95);
-    curve_free(&c);
-}
-
-static void
-against_rest(struct quality *q, const int *label, const double *p)
-{
-    q->auroc_ovr = mem_array((size_t)q->classes, sizeof *q->auroc_ovr);
-    q->auprc_ovr = mem_array((size_t)q->classes, sizeof *q->auprc_ovr);
-    for (int k = 0; k < q->classes; k++) {
-        struct curve c;
-        one_against_rest(&c, label, p, q->n, q->classes, k);
-        q->auroc_ovr[k] = curve_auroc(&c);
-        q->auprc_ovr[k] = curve_auprc(&c);
-        q->auroc_macro += q->auroc_ovr[k] / q->classes;
-        q->auprc_macro += q->auprc_ovr[k] / q->classes;
-        curve_free(&c);
+    double *conf = mem_array((size_t)s->n + 1, sizeof *conf);
+    unsigned char *hit = mem_array((size_t)s->n + 1, 1);
+    const int two = s->classes == 2;
+    for (int64_t i = 0; i < s->n; i++) {
+        const double *p = s->p + i * s->classes;
+        const int k = two ? p[1] >= .5 : top(p, s->classes);
+        conf[i] = two ? (p[1] > 1 - p[1] ? p[1] : 1 - p[1]) : p[k];
+        hit[i] = k == s->label[i];
     }
-}
-
-static void
-calibrate(struct quality *q, const int *label, const double *p)
-{
-    struct bin spare[CALIBRATION_BINS];
-    double *conf = mem_array((size_t)q->n + 1, sizeof *conf), *hit = mem_array((size_t)q->n + 1, sizeof *hit);
-    const int two = q->classes == 2;
-    int bins;
-    for (int64_t i = 0; i < q->n; i++) {
-        const double *r = p + i * q->classes;
-        const int k = two ? r[1] >= .5 : top(r, q->classes);
-        conf[i] = two ? (r[1] > 1 - r[1] ? r[1] : 1 - r[1]) : r[k];
-        hit[i] = k == label[i];
-    }
-    q->ece_top_mass = calibration_mass(conf, hit, q->n, two ? spare : q->mass, &bins);
-    q->ece_top_width = calibration_width(conf, hit, q->n, two ? spare : q->width);
-    for (int64_t i = 0; two && i < q->n; i++) {
-        conf[i] = p[2 * i + 1];
-        hit[i] = label[i];
-    }
-    if (two) {
-        q->ece_mass = calibration_mass(conf, hit, q->n, q->mass, &bins);
-        q->ece_width = calibration_width(conf, hit, q->n, q->width);
-    }
-    q->mass_bins = bins;
+    struct ranked *r = ranking_make(conf, hit, s->n);
     mem_free(conf);
     mem_free(hit);
+    return r;
+}
+
+struct quality_rows *
+quality_rows_new(const struct sample *s, double threshold)
+{
+    struct quality_rows *r = mem_zalloc(1, sizeof *r);
+    const int C = s->classes;
+    *r = (struct quality_rows){ .s = s, .threshold = threshold };
+    r->predicted = mem_array((size_t)s->n, sizeof *r->predicted);
+    r->brier = mem_array((size_t)s->n, sizeof *r->brier);
+    r->nll = mem_array((size_t)s->n, sizeof *r->nll);
+    for (int64_t i = 0; i < s->n; i++) {
+        const double *p = s->p + i * C;
+        r->predicted[i] = C == 2 ? p[1] >= threshold : top(p, C);
+        r->brier[i] = row_brier(p, C, s->label[i]);
+        r->nll[i] = row_nll(p, s->z ? s->z + i * C : NULL, C, s->label[i]);
+    }
+    r->rank = mem_zalloc((size_t)C, sizeof *r->rank);
+    if (C == 2)
+        r->rank[1] = rank_class(s, 1);
+    r->top = rank_top(s);
+    curve_alloc(&r->curve, s->n);
+    return r;
+}
+
+void
+quality_rows_free(struct quality_rows *r)
+{
+    if (!r)
+        return;
+    for (int k = 0; k < r->s->classes; k++)
+        mem_free(r->rank[k]);
+    mem_free(r->rank);
+    mem_free(r->top);
+    mem_free(r->predicted);
+    mem_free(r->brier);
+    mem_free(r->nll);
+    curve_free(&r->curve);
+    mem_free(r);
+}
+
+const struct curve *
+quality_curve(const struct quality_rows *r)
+{
+    return r->s->classes == 2 ? &r->curve : NULL;
+}
+
+static void
+binary(struct quality *q, struct quality_rows *r, const uint32_t *w)
+{
+    struct curve *c = &r->curve;
+    int bins;
+    curve_fill(c, r->rank[1], r->s->n, w);
+    q->positives = c->positives;
+    q->negatives = c->negatives;
+    q->precision = counts_precision(&q->counts, 1);
+    q->recall = counts_recall(&q->counts, 1);
+    q->f1 = counts_f1(&q->counts, 1);
+    q->fpr = c->negatives ? (double)q->counts.cell[1] / (double)c->negatives : NAN;
+    q->fnr = c->positives ? (double)q->counts.cell[2] / (double)c->positives : NAN;
+    q->auroc = curve_auroc(c);
+    q->auprc = curve_auprc(c);
+    q->auprc_chance = (double)c->positives / (double)q->n;
+    for (int i = 0; i < QUALITY_FPRS; i++)
+        q->tpr_at[i] = curve_tpr_at_fpr(c, quality_fpr[i]);
+    q->fpr_at_95 = curve_fpr_at_tpr(c, .95);
+    q->ece_mass = calibration_mass(r->rank[1], r->s->n, w, q->mass, &bins);
+    q->ece_width = calibration_width(r->rank[1], r->s->n, w, q->width);
+    q->mass_bins = bins;
+}
+
+/* Many classes and rows are much to hold: sorted rows stay only for who comes again. */
+static void
+against_rest(struct quality *q, struct quality_rows *r, const uint32_t *w)
+{
+    q->auroc_macro = q->auprc_macro = 0;
+    for (int k = 0; k < q->classes; k++) {
+        if (!r->rank[k])
+            r->rank[k] = rank_class(r->s, k);
+        curve_fill(&r->curve, r->rank[k], r->s->n, w);
+        q->auroc_ovr[k] = curve_auroc(&r->curve);
+        q->auprc_ovr[k] = curve_auprc(&r->curve);
+        q->auroc_macro += q->auroc_ovr[k] / q->classes;
+        q->auprc_macro += q->auprc_ovr[k] / q->classes;
+        if (!w) {
+            mem_free(r->rank[k]);
+            r->rank[k] = NULL;
+        }
+    }
+}
+
+void
+quality_take(struct quality *q, struct quality_rows *r, const uint32_t *w)
+{
+    const struct sample *s = r->s;
+    struct bin spare[CALIBRATION_BINS];
+    const int two = s->classes == 2;
+    int bins;
+    counts_clear(&q->counts);
+    q->brier = q->nll = 0;
+    q->threshold = r->threshold;
+    for (int64_t i = 0; i < s->n; i++) {
+        const int64_t weight = w ? w[i] : 1;
+        counts_put(&q->counts, s->label[i], r->predicted[i], weight);
+        q->brier += (double)weight * r->brier[i];
+        q->nll += weight ? (double)weight * r->nll[i] : 0; /* an infinite one that is not drawn */
+    }
+    q->n = q->counts.n;
+    q->brier /= (double)q->n;
+    q->nll /= (double)q->n;
+    q->ece_top_mass = calibration_mass(r->top, s->n, w, two ? spare : q->mass, &bins);
+    q->ece_top_width = calibration_width(r->top, s->n, w, two ? spare : q->width);
+    q->mass_bins = bins;
+    if (two)
+        binary(q, r, w);
+    else
+        against_rest(q, r, w);
+}
+
+void
+quality_init(struct quality *q, int classes)
+{
+    *q = (struct quality){ .classes = classes };
+    counts_init(&q->counts, classes);
+    if (classes == 2)
+        return;
+    q->auroc_ovr = mem_array((size_t)classes, sizeof *q->auroc_ovr);
+    q->auprc_ovr = mem_array((size_t)classes, sizeof *q->auprc_ovr);
 }
 
 void
 quality_measure(struct quality *q, const int *label, const double *p, const double *z, int64_t n,
                 int classes, double threshold)
 {
-    *q = (struct quality){ .classes = classes, .n = n, .threshold = threshold };
-    counts_init(&q->counts, classes);
-    for (int64_t i = 0; i < n; i++) {
-        const double *r = p + i * classes;
-        counts_add(&q->counts, label[i], classes == 2 ? r[1] >= threshold : top(r, classes));
-        q->brier += row_brier(r, classes, label[i]);
-        q->nll += row_nll(r, z ? z + i * classes : NULL, classes, label[i]);
-    }
-    q->brier /= (double)n;
-    q->nll /= (double)n;
-    if (classes == 2)
-        binary(q, label, p);
-    else
-        against_rest(q, label, p);
-    calibrate(q, label, p);
+    const struct sample s = { .classes = classes, .n = n, .label = label, .p = p, .z = z };
+    struct quality_rows *r = quality_rows_new(&s, threshold);
+    quality_init(q, classes);
+    quality_take(q, r, NULL);
+    quality_rows_free(r);
 }
 
 void

@@ -1,0 +1,22 @@
+#include "common/eval/ranking.h"
+#include <stdlib.h>
+#include "common/base/mem.h"
+
+static int
+descending(const void *pa, const void *pb)
+{
+    const struct ranked *a = pa, *b = pb;
+    if (a->score != b->score)
+        return a->score > b->score ? -1 : 1;
+    return a->row < b->row ? -1 : a->row > b->row;
+}
+
+struct ranked *
+ranking_make(const double *score, const unsigned char *truth, int64_t n)
+{
+    struct ranked *r = mem_array((size_t)n + 1, sizeof *r);
+    for (int64_t i = 0; i < n; i++)
+        r[i] = (struct ranked){ score[i], (uint64_t)i, truth[i] };
+    qsort(r, (size_t)n, sizeof *r, descending);
+    return r;
+}
