@@ -55,6 +55,15 @@ out_of_memory(size_t bytes)
             "free; batches of fewer --tokens need less", (bytes >> 20) + 1, free >> 20, total >> 20);
 }
 
+size_t
+cuda_room(struct ctx *c)
+{
+    size_t free = 0, total = 0;
+    (void)c;
+    cuda_check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+    return free;
+}
+
 void *
 cuda_alloc(struct ctx *c, size_t bytes)
 {

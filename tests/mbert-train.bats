@@ -25,7 +25,7 @@ assert all(t["dtype"] == "F32" for n, t in h.items() if n != "__metadata__")
 log = [json.loads(l) for l in open("out/log.jsonl")]
 assert [r["step"] for r in log] == [1, 2, 2], log
 assert set(log[0]) == {"step", "epoch", "loss", "lr", "grad_norm", "tokens_per_s"}
-assert set(log[2]) == {"step", "epoch", "eval_loss", "eval_accuracy", "eval_macro_f1"}
+assert set(log[2]) == {"step", "epoch", "eval_loss", "eval_accuracy", "eval_macro_f1", "eval_auroc"}
 assert log[0]["lr"] == 0.001 and log[1]["lr"] == 0.0005
 END
     mbert-fwd -m out test.st.zst | clf-head -m out | metrics --json | grep -q '"n":100'

@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include "common/base/progress.h"
 
-enum { FILES = 24, PATH_BYTES = 4096 };
+enum { FILES = 32, PATH_BYTES = 4096 };
 
 const char *argv0 = "?";
 int quiet;
@@ -36,8 +36,8 @@ unlink_all(void)
             rmdir(leave.path[i]);
 }
 
-static void
-on_signal(int sig)
+void
+die_of_signal(int sig)
 {
     unlink_all();
     signal(sig, SIG_DFL);
@@ -129,7 +129,7 @@ die_unlink(const char *path)
     if (strlen(path) >= PATH_BYTES)
         die_data("path too long: '%s'", path);
     for (size_t i = 0; !leave.watching && i < sizeof signals / sizeof *signals; i++) {
-        struct sigaction a = { .sa_handler = on_signal }, old;
+        struct sigaction a = { .sa_handler = die_of_signal }, old;
         if (!sigaction(signals[i], NULL, &old) && old.sa_handler == SIG_DFL)
             sigaction(signals[i], &a, NULL);
     }

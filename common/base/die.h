@@ -51,6 +51,7 @@ void die_unhook(die_hook_fn *fn, void *arg);
  */
 void die_unlink(const char *path);
 void die_keep(const char *path); /* it has been renamed into place: forget it */
+void die_of_signal(int sig);     /* a signal handler: temporary files go, then sig kills */
 
 void stdout_close(void); /* flush and close stdout; die_sys if any write was lost */
 #ifdef __cplusplus

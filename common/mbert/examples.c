@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "common/base/die.h"
 #include "common/mbert/feed.h"
@@ -169,6 +170,10 @@ examples_read(struct examples *e, const char *path, const struct config *c, cons
     image_init(&b);
     while (feed_next(&f))
         take_batch(e, &f, &b);
+    const char *specials = record_meta(stream_head(in), "specials"),
+               *vocab = record_meta(stream_head(in), "vocab");
+    e->specials = specials ? mem_strdup(specials) : NULL;
+    e->vocab = vocab && atoi(vocab) > 0 && atoi(vocab) < c->vocab ? atoi(vocab) : c->vocab;
     if (want != PROBLEM_MLM)
         e->label = stream_labels(stream_head(in), &e->label_n);
     image_free(&b);
@@ -189,8 +194,27 @@ examples_free(struct examples *e)
     mem_free(e->ids.p);
     mem_free(e->start.p);
     mem_free(e->labels.p);
+    mem_free(e->specials);
     strings_free(e->label, e->label_n);
     *e = (struct examples){ 0 };
+}
+
+void
+examples_first(struct examples *e, int64_t n)
+{
+    const int64_t *start = starts(e);
+    if (n >= e->n)
+        return;
+    e->n = n;
+    e->tokens = start[n];
+    e->ids.n = (size_t)e->tokens * sizeof(int);
+    e->labels.n = e->problem == PROBLEM_MLM ? 0
+                  : (size_t)(e->problem == PROBLEM_TOKEN ? e->tokens : n * e->width) * 4;
+    e->start.n = (size_t)(n + 1) * sizeof *start;
+    e->longest = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (examples_length(e, i) > e->longest)
+            e->longest = examples_length(e, i);
 }
 
 static char *

@@ -21,6 +21,8 @@ struct examples {
     enum problem problem;    /* I32 [B] single, [T] token; F32 [B] regression, [B,N] multi */
     int width;               /* labels a row; of token and MLM 0 */
     int longest, highest;    /* tokens of the longest; highest class number */
+    char *specials;          /* JSON object, special tokens to ids; or NULL */
+    int vocab;               /* ids are below it */
     char **label;            /* names from the head, or NULL */
     int label_n;
 };
@@ -41,6 +43,8 @@ void examples_free(struct examples *e);
 void examples_names(struct examples *e, const char *list);
 /* b's names and kind of labels must be a's, or die_data naming both. */
 void examples_same(const struct examples *a, struct examples *b);
+/* Keeps the first n rows. */
+void examples_first(struct examples *e, int64_t n);
 /* Tokens of example i. */
 int examples_length(const struct examples *e, int64_t i);
 #endif

@@ -1,66 +1,22 @@
 #include "common/mbert/train.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 #include "common/base/die.h"
 #include "common/base/progress.h"
 #include "common/base/rng.h"
-#include "common/eval/counts.h"
-#include "common/mbert/examples.h"
-#include "common/mbert/outdir.h"
+#include "common/base/stop.h"
+#include "common/mbert/forecast.h"
+#include "common/mbert/journal.h"
+#include "common/mbert/modelfiles.h"
 #include "common/mbert/schedule.h"
-#include "common/mbert/trainer.h"
 
-/* streams of random numbers beside (seed, epoch or step) */
-enum { ORDER = 1, DROPOUT = 2 };
+enum { DROPOUT = 2 }; /* a stream of random numbers beside (seed, step) */
 
-struct run {
-    const struct train_options *o;
-    struct examples train, eval;
-    struct trainer t;
-    struct outdir *out;
-    uint32_t *order;
-    struct buf ids, cu, labels, logits, line;
-    int64_t steps, warmup, step, batches, micros;
-    double since, loss_sum;      /* of the current log record */
-    int64_t tokens_since, steps_since;
-    double begun;
-};
-
-/* ---- micro-batches ------------------------------------------------------------------- */
-/* Gathers examples order[at..end) up to `tokens` tokens, at least one; returns how many. */
-static int
-gather(struct run *r, const struct examples *e, const uint32_t *order, int64_t at,
-       int64_t end)
-{
-    const size_t width = (size_t)e->width * 4;
-    int zero = 0, n = 0, total = 0;
-    r->ids.n = r->cu.n = r->labels.n = 0;
-    buf_add(&r->cu, &zero, sizeof zero);
-    for (; at + n < end; n++) {
-        const int64_t i = order ? order[at + n] : at + n;
-        const int length = examples_length(e, i);
-        if (n && total + length > r->o->tokens)
-            break;
-        const int64_t from = ((const int64_t *)(const void *)e->start.p)[i];
-        buf_add(&r->ids, e->ids.p + (size_t)from * sizeof(int),
-                (size_t)length * sizeof(int));
-        buf_add(&r->labels, e->labels.p + (size_t)i * width, width);
-        total += length;
-        buf_add(&r->cu, &total, sizeof total);
-    }
-    return n;
-}
-
-static float
-scale_of(const struct run *r, int64_t rows)
-{
-    const double per = r->train.problem == PROBLEM_SINGLE ? 1 : r->t.m.classes;
-    return (float)(1 / ((double)rows * per));
-}
-
+/* ---- a step ---------------------------------------------------------------------------- */
 static int
 has_dropout(const struct config *c)
 {
@@ -68,214 +24,284 @@ has_dropout(const struct config *c)
            c->classifier_dropout > 0;
 }
 
-/* ---- the log ------------------------------------------------------------------------- */
-static void
-log_step(struct run *r, double epoch, double lr, double norm)
-{
-    const double now = progress_clock(),
-                 speed = (double)r->tokens_since / fmax(now - r->since, 1e-9);
-    const double loss = r->loss_sum / (double)r->steps_since;
-    r->line.n = 0;
-    buf_printf(&r->line, "{\"step\":%" PRId64 ",\"epoch\":%.4f,\"loss\":%.9g", r->step,
-               epoch, loss);
-    buf_printf(&r->line, ",\"lr\":%.9g,\"grad_norm\":%.9g,\"tokens_per_s\":%.0f}\n", lr,
-               norm, speed);
-    outdir_log(r->out, r->line.p, r->line.n);
-    progress_note(10,
-                  "epoch %.2f, step %" PRId64 " of %" PRId64
-                  ", loss %.4f, lr %.3g, %.0f tokens/s",
-                  epoch, r->step, r->steps, loss, lr, speed);
-    r->since = now;
-    r->loss_sum = 0;
-    r->tokens_since = r->steps_since = 0;
-}
-
-static void
-show(const struct run *r, double loss, double lr)
-{
-    const double took = progress_clock() - r->begun,
-                 left = took / (double)r->step * (double)(r->steps - r->step);
-    progress("epoch %" PRId64 "/%d  step %" PRId64 "/%" PRId64
-             "  loss %.4f  lr %.2e  eta %d:%02d",
-             (r->step - 1) / r->batches + 1, r->o->epochs, r->step, r->steps, loss, lr,
-             (int)left / 60, (int)left % 60);
-}
-
-/* ---- evaluation ---------------------------------------------------------------------- */
-struct tally { struct counts *counts; int n; double right, seen; };
-
-static void
-tally_batch(struct run *r, struct tally *y, int B)
-{
-    const int C = r->t.m.classes;
-    const float *z = (const float *)(const void *)r->logits.p;
-    const int *class = (const int *)(const void *)r->labels.p;
-    const float *value = (const float *)(const void *)r->labels.p;
-    for (int b = 0; b < B; b++, z += C) {
-        int best = 0;
-        for (int k = 1; k < C; k++)
-            best = z[k] > z[best] ? k : best;
-        if (r->train.problem == PROBLEM_SINGLE)
-            counts_add(&y->counts[0], class[b], best);
-        else if (r->train.problem == PROBLEM_MULTI)
-            for (int k = 0; k < C; k++)
-                counts_add(&y->counts[k], value[b * C + k] >= .5f, z[k] >= 0);
-    }
-}
-
-/* Accuracy and macro-F1: over classes, or for multi-label the mean over labels. */
-static void
-report(struct run *r, const struct tally *y, double epoch, double loss)
-{
-    double accuracy = 0, f1 = 0;
-    int defined = 0;
-    for (int k = 0; k < y->n; k++) {
-        const double f = r->train.problem == PROBLEM_SINGLE ? counts_macro_f1(&y->counts[k])
-                                                            : counts_f1(&y->counts[k], 1);
-        accuracy += counts_accuracy(&y->counts[k]) / y->n;
-        defined += !isnan(f);
-        f1 += isnan(f) ? 0 : f;
-    }
-    r->line.n = 0;
-    buf_printf(&r->line, "{\"step\":%" PRId64 ",\"epoch\":%g,\"eval_loss\":%.9g", r->step,
-               epoch, loss);
-    if (y->n)
-        buf_printf(&r->line, ",\"eval_accuracy\":%.9g", accuracy);
-    if (defined)
-        buf_printf(&r->line, ",\"eval_macro_f1\":%.9g", f1 / defined);
-    buf_printf(&r->line, "}\n");
-    outdir_log(r->out, r->line.p, r->line.n);
-    progress_clear();
-    if (quiet)
-        return;
-    fprintf(stderr, "%s: epoch %g: eval loss %.4f", argv0, epoch, loss);
-    if (y->n)
-        fprintf(stderr, ", accuracy %.4f, macro-F1 %.4f", accuracy,
-                defined ? f1 / defined : NAN);
-    fputc('\n', stderr);
-}
-
-static void
-evaluate(struct run *r, int epoch)
-{
-    struct tally y = { .n = r->train.problem == PROBLEM_SINGLE  ? 1
-                            : r->train.problem == PROBLEM_MULTI ? r->t.m.classes
-                                                                : 0 };
-    const struct examples *e = &r->eval;
-    const int kinds = r->train.problem == PROBLEM_SINGLE ? r->t.m.classes : 2;
-    double loss = 0;
-    if (!e->n)
-        return;
-    y.counts = mem_zalloc((size_t)y.n + 1, sizeof *y.counts);
-    for (int k = 0; k < y.n; k++)
-        counts_init(&y.counts[k], kinds);
-    for (int64_t at = 0; at < e->n;) {
-        const int B = gather(r, e, NULL, at, e->n);
-        r->logits.n = 0;
-        float *z = buf_room(&r->logits,
-                            mem_mul((size_t)B * sizeof *z, (size_t)r->t.m.classes));
-        trainer_predict(&r->t, (const int *)(const void *)r->ids.p,
-                        (const int *)(const void *)r->cu.p, B, r->labels.p, scale_of(r, B),
-                        z);
-        loss += trainer_loss(&r->t) * B;
-        tally_batch(r, &y, B);
-        at += B;
-    }
-    if (!isfinite(loss))
-        die_data("epoch %d: the eval loss is not finite (a lower --lr may help); nothing "
-                 "was saved", epoch);
-    report(r, &y, epoch, loss / (double)e->n);
-    for (int k = 0; k < y.n; k++)
-        counts_free(&y.counts[k]);
-    mem_free(y.counts);
-}
-
-/* ---- the run ------------------------------------------------------------------------- */
-static void
-one_step(struct run *r, int64_t from, int64_t end)
+static double
+rate(const struct run *r)
 {
     const struct train_options *o = r->o;
-    const double lr = schedule_lr((enum schedule)o->schedule, o->lr, r->step, r->steps,
-                                  r->warmup);
-    const struct adam a = { lr, .9, .999, 1e-8, o->decay, o->max_norm, r->step + 1 };
-    const int drop = has_dropout(&r->t.m.cfg);
+    const int64_t decay = (int64_t)ceil(o->decay_share * (double)r->recipe.steps);
+    return schedule_lr((enum schedule)o->schedule, o->lr, r->s.step, r->recipe.steps,
+                       r->recipe.warmup, decay);
+}
+
+/* What there is to go on from, said at death. */
+static const char *
+remains(const struct run *r)
+{
+    int64_t step;
+    return r->dir && rundir_checkpoints(r->dir, &step, 1) ? "the last checkpoint stays"
+                                                          : "nothing was saved";
+}
+
+static void
+gradients(struct run *r, int64_t at, int64_t end)
+{
+    const double total = batches_total(&r->on, at, end);
+    const float scale = total > 0 ? (float)(1 / total) : 0;
+    const uint64_t key = rng_key((uint64_t)r->o->seed, DROPOUT, (uint64_t)r->s.step);
+    for (uint64_t part = 0; at < end; part++) {
+        const int B = batches_gather(&r->on, at, end);
+        const int *cu = (const int *)(const void *)r->on.cu.p;
+        trainer_add(&r->t, (const int *)(const void *)r->on.ids.p, cu, B, r->on.labels.p, scale,
+                    has_dropout(&r->t.m.cfg) ? rng_key(key, part, 0) | 1 : 0);
+        r->tokens += cu[B];
+        at += B;
+    }
+}
+
+const char *
+train_step(struct run *r, double *loss, double *norm)
+{
+    const struct train_options *o = r->o;
+    const int64_t at = r->s.step % r->recipe.batches * o->batch,
+                  end = at + o->batch < r->train.n ? at + o->batch : r->train.n;
+    batches_epoch(&r->on, r->s.step / r->recipe.batches);
+    r->lr = rate(r);
+    const struct adam a = { r->lr, o->beta1, o->beta2, o->eps, o->decay, o->max_norm,
+                            r->s.step + 1 - r->s.skipped };
+    gradients(r, at, end);
+    const char *why = trainer_step(&r->t, &a, loss, norm);
+    r->s.step++;
+    return why;
+}
+
+static void
+one_step(struct run *r)
+{
     double loss, norm;
-    for (int64_t at = from; at < end;) {
-        const int B = gather(r, &r->train, r->order, at, end);
-        const uint64_t mask = rng_key((uint64_t)o->seed, DROPOUT, (uint64_t)r->micros);
-        trainer_add(&r->t, (const int *)(const void *)r->ids.p,
-                    (const int *)(const void *)r->cu.p, B, r->labels.p,
-                    scale_of(r, end - from), drop ? mask | 1 : 0);
-        r->tokens_since += ((const int *)(const void *)r->cu.p)[B];
-        r->micros++;
-        at += B;
+    const char *why = train_step(r, &loss, &norm);
+    r->s.evaluated = 0;
+    if (why && ++r->s.skipped > r->o->skip)
+        die_data("step %" PRId64 ": %s (a lower --lr may help); %s", r->s.step, why, remains(r));
+    if (r->s.step == 1)
+        r->first_loss = loss;
+    if (!why) {
+        r->s.loss_sum += loss;
+        r->s.losses++;
     }
-    const char *why = trainer_step(&r->t, &a, &loss, &norm);
-    if (why)
-        die_data("step %" PRId64 ": %s (a lower --lr may help); nothing was saved",
-                 r->step + 1, why);
-    r->step++;
-    r->loss_sum += loss;
-    r->steps_since++;
-    show(r, loss, lr);
-    if (r->step % o->log_every == 0 || r->step == r->steps)
-        log_step(r, (double)r->step / (double)r->batches, lr, norm);
+    journal_step(r, norm, why);
+}
+
+/* ---- evaluation and checkpoints -------------------------------------------------------- */
+static int
+evaluation_due(const struct run *r)
+{
+    const int64_t every = r->o->eval_every ? r->o->eval_every : r->recipe.batches;
+    return r->off.e && r->s.step && !r->s.evaluated &&
+           (r->s.step % every == 0 || r->s.step == r->recipe.steps);
 }
 
 static void
-all_epochs(struct run *r)
+prune(const struct run *r, int all)
 {
-    const int64_t n = r->train.n, batch = r->o->batch;
-    r->begun = r->since = progress_clock();
-    for (int epoch = 0; epoch < r->o->epochs; epoch++) {
-        rng_permute(r->order, (size_t)n,
-                    rng_key((uint64_t)r->o->seed, ORDER, (uint64_t)epoch));
-        for (int64_t at = 0; at < n; at += batch)
-            one_step(r, at, at + batch < n ? at + batch : n);
-        evaluate(r, epoch + 1);
-    }
-    progress_clear();
-}
-
-static void
-open_run(struct run *r)
-{
-    const struct train_options *o = r->o;
-    const struct ops *be = model_backend(o->device);
-    struct config *cfg = mem_zalloc(1, sizeof *cfg);
-    r->out = outdir_open(o->out, o->force);
-    config_load(cfg, o->dir);
-    examples_read(&r->train, o->train, cfg, o->dir, PROBLEM_AUTO);
-    if (r->train.problem == PROBLEM_TOKEN)
-        die_data("'%s' has classes of tokens: those cannot be trained yet", r->train.name);
-    examples_names(&r->train, o->labels);
-    if (o->eval) {
-        examples_read(&r->eval, o->eval, cfg, o->dir, PROBLEM_AUTO);
-        examples_same(&r->train, &r->eval);
-    }
-    config_free(cfg);
-    mem_free(cfg);
-    struct ctx *c = model_ctx(be, o->threads, (enum precision)o->dtype, o->dir);
-    const struct objective objective = { .problem = r->train.problem };
-    trainer_open(&r->t, be, c, o->dir, o->random ? MODEL_RANDOM : 0, r->train.label_n,
-                 &objective, (uint64_t)o->seed);
-    if (r->train.n > UINT32_MAX)
-        die_data("'%s': more than 2^32 rows", r->train.name);
-    r->order = mem_array((size_t)r->train.n, sizeof *r->order);
-    r->batches = (r->train.n + o->batch - 1) / o->batch;
-    r->steps = r->batches * o->epochs;
-    r->warmup = (int64_t)ceil(o->warmup * (double)r->steps);
+    enum { MANY = 4096 };
+    int64_t *step = mem_array(MANY, sizeof *step);
+    const int n = rundir_checkpoints(r->dir, step, MANY),
+              keep = r->o->save_every ? r->o->keep : all ? 0 : 1;
+    for (int i = keep; i < n; i++)
+        if (all || step[i] != r->s.best_step)
+            rundir_forget(r->dir, step[i]);
+    mem_free(step);
 }
 
 static void
 save(struct run *r)
 {
-    char *path = outdir_path(r->out, "config.json");
-    outdir_save(r->out, r->t.m.be, r->t.m.c, r->t.m.table, r->t.m.entries);
-    config_save(&r->t.m.cfg, path, r->train.label, r->train.label_n, r->train.problem);
-    outdir_copy_tokenizer(r->out, r->o->dir);
-    outdir_commit(r->out);
-    mem_free(path);
+    const struct saving how = { r->recipe.text, r->o->dir, r->train.label, r->train.label_n,
+                                r->train.problem };
+    if (!r->dir)
+        return;
+    checkpoint_save(r->dir, &r->t, &r->s, &how);
+    prune(r, 0);
+}
+
+static void
+judge(struct run *r, const struct evaluation *e)
+{
+    const double x = r->o->best == BEST_F1         ? e->f1
+                     : r->o->best == BEST_ACCURACY ? e->accuracy
+                     : r->o->best == BEST_AUROC    ? e->auroc
+                                                   : -e->loss;
+    if (!r->o->best)
+        return;
+    if (isfinite(x) && (!r->s.best_step || x > r->s.best)) {
+        r->s.best = x;
+        r->s.best_step = r->s.step;
+        r->s.waited = 0;
+        save(r);
+    } else {
+        r->s.waited++;
+    }
+}
+
+/* 0: a signal broke it off. */
+static int
+evaluation(struct run *r)
+{
+    struct evaluation e;
+    const double begun = progress_clock();
+    if (!evaluate(&r->t, &r->off, &e, stop_asked))
+        return 0;
+    if (!isfinite(e.loss))
+        die_data("step %" PRId64 ": the eval loss is not finite (a lower --lr may help); %s",
+                 r->s.step, remains(r));
+    r->s.evaluated = 1;
+    r->last = e;
+    r->since += progress_clock() - begun;
+    journal_evaluation(r, &e);
+    judge(r, &e);
+    return 1;
+}
+
+/* 1: all is done; 0: a signal asked to stop, and a checkpoint is there. */
+static int
+all_steps(struct run *r)
+{
+    r->begun = r->since = progress_clock();
+    r->first = r->s.step;
+    stop_watch();
+    for (;;) {
+        const int broken = evaluation_due(r) && !evaluation(r),
+                  done = r->s.step == r->recipe.steps ||
+                         (r->o->patience && r->s.waited >= r->o->patience);
+        if (broken || (stop_asked() && !done)) {
+            save(r);
+            return 0;
+        }
+        if (r->o->save_every && r->s.step > r->first && r->s.step % r->o->save_every == 0)
+            save(r);
+        if (done)
+            return 1;
+        one_step(r);
+    }
+}
+
+/* ---- the model ------------------------------------------------------------------------- */
+/* The best checkpoint's file, without a copy where the file system can. */
+static int
+take_best(const struct run *r, const char *path)
+{
+    char *dir = rundir_checkpoint(r->dir, r->s.best_step),
+         *from = mem_printf("%s/model.safetensors", dir),
+         *beside = mem_printf("%s.tmp.%ld", path, (long)getpid());
+    const int linked = !link(from, beside);
+    if (linked && rename(beside, path))
+        die_sys("can't rename '%s' to '%s'", beside, path);
+    if (!linked)
+        modelfiles_copy(from, path);
+    mem_free(dir);
+    mem_free(from);
+    mem_free(beside);
+    return 1;
+}
+
+/* model.safetensors comes last: with it the directory is a model. */
+static void
+write_model(struct run *r)
+{
+    char *path[MODELFILES];
+    for (int i = 0; i < MODELFILES; i++)
+        path[i] = rundir_path(r->dir, modelfiles[i]);
+    for (int i = 0; i < MODELFILES && rundir_fresh(r->dir); i++)
+        die_unlink(path[i]);
+    modelfiles_tokenizer(r->o->dir, rundir_at(r->dir));
+    config_save(&r->t.m.cfg, path[0], r->train.label, r->train.label_n, r->train.problem);
+    if (!r->o->best || !r->s.best_step || !take_best(r, path[1]))
+        modelfiles_weights(path[1], r->t.m.be, r->t.m.c, r->t.m.table, r->t.m.entries);
+    rundir_finish(r->dir);
+    for (int i = 0; i < MODELFILES; i++) {
+        die_keep(path[i]);
+        mem_free(path[i]);
+    }
+    prune(r, 1);
+}
+
+static void
+finish(struct run *r)
+{
+    progress_clear();
+    if (r->o->best && !r->s.best_step)
+        warn("the figure of --best was never defined: the last weights are taken");
+    else if (r->o->best && !quiet)
+        fprintf(stderr, "%s: the best is of step %" PRId64 "\n", argv0, r->s.best_step);
+    if (r->o->patience && r->s.waited >= r->o->patience && !quiet)
+        fprintf(stderr, "%s: stopped at step %" PRId64 " of %" PRId64
+                ": no better for %d evaluations\n", argv0, r->s.step, r->recipe.steps,
+                r->o->patience);
+    write_model(r);
+}
+
+/* ---- opening and closing --------------------------------------------------------------- */
+static void
+read_data(struct run *r, struct config *cfg)
+{
+    const struct train_options *o = r->o;
+    const enum problem want = o->task == TASK_MLM ? PROBLEM_MLM : PROBLEM_AUTO;
+    config_load(cfg, o->dir);
+    examples_read(&r->train, o->train, cfg, o->dir, want);
+    if (want != PROBLEM_MLM)
+        examples_names(&r->train, o->labels);
+    if (o->overfit)
+        examples_first(&r->train, o->overfit);
+    if (o->eval) {
+        examples_read(&r->eval, o->eval, cfg, o->dir, want);
+        if (want != PROBLEM_MLM)
+            examples_same(&r->train, &r->eval);
+    }
+    recipe_make(&r->recipe, o, &r->train, &r->eval, r->train.label_n, cfg->layers);
+}
+
+static void
+make_batches(struct run *r)
+{
+    const struct train_options *o = r->o;
+    const struct batches b = { .problem = r->train.problem, .tokens = o->tokens,
+                               .seed = (uint64_t)o->seed, .weight = r->recipe.weight,
+                               .hiding = &r->hiding };
+    if (r->train.problem == PROBLEM_MLM)
+        hiding_open(&r->hiding, &r->train, o->mask);
+    r->on = r->off = b;
+    r->on.e = &r->train;
+    batches_start(&r->on, 1);
+    if (o->eval || o->overfit) {
+        r->off.e = o->eval ? &r->eval : &r->train;
+        batches_start(&r->off, 0);
+    }
+}
+
+void
+train_open(struct run *r)
+{
+    const struct train_options *o = r->o;
+    const struct ops *be = model_backend(o->device);
+    char *from = o->resume ? checkpoint_find(r->dir, r->recipe.text, &r->s) : NULL;
+    const char *dir = from ? from : o->dir;
+    const struct objective objective = { r->train.problem, r->recipe.weight,
+                                         (float)o->smoothing, (float)o->focal };
+    const unsigned flags = (o->random && !from ? MODEL_RANDOM : 0) |
+                           (o->recompute ? MODEL_RECOMPUTE : 0);
+    struct ctx *c = model_ctx(be, o->threads, (enum precision)o->dtype, dir);
+    trainer_open(&r->t, be, c, dir, flags, r->train.label_n, &objective, (uint64_t)o->seed);
+    if (r->recipe.freeze != FREEZE_NONE)
+        trainer_freeze(&r->t, r->recipe.freeze);
+    if (o->llrd < 1)
+        trainer_rates(&r->t, o->llrd);
+    if (from)
+        checkpoint_moments(&r->t, from);
+    if (o->resume)
+        rundir_log_cut(r->dir, from ? r->s.log_bytes : 0);
+    if (from && !quiet)
+        fprintf(stderr, "%s: goes on from step %" PRId64 "\n", argv0, r->s.step);
+    mem_free(from);
 }
 
 static void
@@ -283,28 +309,62 @@ close_run(struct run *r)
 {
     const struct ops *be = r->t.m.be;
     struct ctx *c = r->t.m.c;
-    trainer_close(&r->t);
-    be->close(c);
+    if (be) {
+        trainer_close(&r->t);
+        be->close(c);
+    }
+    if (r->dir)
+        rundir_close(r->dir);
     examples_free(&r->train);
     if (r->eval.name)
         examples_free(&r->eval);
-    mem_free(r->order);
-    mem_free(r->ids.p);
-    mem_free(r->cu.p);
-    mem_free(r->labels.p);
-    mem_free(r->logits.p);
+    recipe_free(&r->recipe);
+    batches_free(&r->on);
+    batches_free(&r->off);
+    hiding_free(&r->hiding);
     mem_free(r->line.p);
     mem_free(r);
 }
 
-void
+static int
+stopped(struct run *r)
+{
+    progress_clear();
+    fprintf(stderr, "%s: stopped after step %" PRId64 " of %" PRId64 "%s\n", argv0, r->s.step,
+            r->recipe.steps, r->dir ? ": go on with --resume" : "");
+    return EXIT_STOPPED;
+}
+
+int
 train_run(const struct train_options *o)
 {
     struct run *r = mem_zalloc(1, sizeof *r);
+    struct config *cfg = mem_zalloc(1, sizeof *cfg);
+    int status = EXIT_OK;
     r->o = o;
     signal(SIGPIPE, SIG_IGN); /* a closed stderr must not end hours of work */
-    open_run(r);
-    all_epochs(r);
-    save(r);
+    recipe_check(o);
+    if (o->out && !o->dry_run && !(r->dir = rundir_open(o->out, o->force, o->resume))) {
+        warn("'%s' is finished: nothing to do", o->out);
+        mem_free(cfg);
+        mem_free(r);
+        return EXIT_OK;
+    }
+    read_data(r, cfg);
+    make_batches(r);
+    if (o->dry_run)
+        status = forecast_run(r, cfg);
+    else {
+        train_open(r);
+        if (!all_steps(r))
+            status = stopped(r);
+        else if (o->overfit)
+            status = forecast_learned(r);
+        else
+            finish(r);
+    }
+    config_free(cfg);
+    mem_free(cfg);
     close_run(r);
+    return status;
 }

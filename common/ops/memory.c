@@ -1,5 +1,7 @@
 #include "common/ops/packed.h"
 #include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -19,6 +21,39 @@ use_huge_pages(char *p, size_t bytes)
                     to = ((uintptr_t)p + bytes) & ~(huge - 1);
     if (from < to)
         madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
+
+/* A number at the start of a file, in units of `unit` bytes; SIZE_MAX when there is none. */
+static size_t
+limit_in(const char *path, const char *key, size_t unit)
+{
+    char line[128];
+    size_t found = SIZE_MAX;
+    FILE *f = fopen(path, "r");
+    while (f && found == SIZE_MAX && fgets(line, sizeof line, f)) {
+        char *end, *at = line + strlen(key);
+        if (strncmp(line, key, strlen(key)))
+            continue;
+        const unsigned long long n = strtoull(at, &end, 10);
+        if (end != at)
+            found = n < SIZE_MAX / unit ? (size_t)n * unit : SIZE_MAX - 1;
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+size_t
+cpu_room(struct ctx *c)
+{
+    const size_t machine = limit_in("/proc/meminfo", "MemAvailable:", 1024),
+                 most = limit_in("/sys/fs/cgroup/memory.max", "", 1),
+                 used = limit_in("/sys/fs/cgroup/memory.current", "", 1);
+    const size_t group = most == SIZE_MAX || used == SIZE_MAX ? SIZE_MAX
+                         : most > used                        ? most - used
+                                                              : 0;
+    (void)c;
+    return machine < group ? machine : group;
 }
 
 /*

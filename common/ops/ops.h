@@ -94,6 +94,8 @@ typedef const char *op_packing_fn(struct ctx *c);
 typedef void op_close_fn(struct ctx *c);
 /* What was chosen, for --print-config: "cpu, 2 threads, amx bf16".  Belongs to c. */
 typedef const char *op_about_fn(struct ctx *c);
+/* Bytes of device memory that can still be had: of a host, of what its limits leave. */
+typedef size_t op_room_fn(struct ctx *c);
 typedef void *op_alloc_fn(struct ctx *c, size_t bytes);        /* zeroed, 64-byte aligned; dies of memory */
 typedef void op_free_fn(struct ctx *c, void *p);
 typedef void *op_host_alloc_fn(struct ctx *c, size_t bytes);   /* host memory fit for upload */
@@ -224,7 +226,7 @@ typedef void op_sqnorm_fn(struct ctx *c, float *norm, const struct param *table,
 typedef int op_adamw_fn(struct ctx *c, const struct param *table, int n, const struct adam *a, const float *norm);
 
 #define OPS(_)                                                                             \
-    _(open) _(close) _(precision) _(type) _(threads) _(shares_memory) _(packing) _(about) _(alloc) _(free)   \
+    _(open) _(close) _(precision) _(type) _(threads) _(shares_memory) _(packing) _(about) _(room) _(alloc) _(free)   \
     _(host_alloc) _(host_free) _(upload) _(download) _(fetch) _(fetched) _(zero) _(sync) _(replay) _(recorded) _(seqs_make) _(seqs_free) _(weight_size) _(weight_pack)      \
     _(embed_norm) _(norm_qkv) _(attention) _(linear_add) _(norm_glu) _(norm) _(linear)       \
     _(pool) _(gather_rows) _(scatter_rows) _(dropout) _(ce) _(bce) _(mse)                    \

@@ -148,7 +148,7 @@ run(const char *dir, int with_updates)
     float **start = copies(t);
     for (int s = 0; s < STEPS; s++) {
         double loss, norm;
-        const double lr = schedule_lr(SCHEDULE_LINEAR, 5e-5, s, STEPS, 0);
+        const double lr = schedule_lr(SCHEDULE_LINEAR, 5e-5, s, STEPS, 0, 0);
         const struct adam a = { lr, .9, .999, 1e-8, .01, 1, s + 1 };
         add_part(t, safetensors_record(in), s % PARTS);
         if (trainer_step(t, &a, &loss, &norm))
