@@ -184,32 +184,6 @@ refuse() {
     [ -z "$(ls -d out.* 2> /dev/null)" ]
 }
 
-# until COMMAND...: true once the command is, within five seconds
-until_true() {
-    local i
-    for ((i = 0; i < 50; i++)); do ! "$@" || return 0; sleep 0.1; done
-    return 1
-}
-
-@test "a signal ends the run at once and leaves nothing" {
-    mbert-train -q -m mini --init random -o out --train train.st.zst --epochs 1000 --log-every 1 & pid=$!
-    until_true test -s "out.tmp.$pid/log.jsonl"
-    kill -TERM $pid
-    status=0; wait $pid || status=$?
-    [ "$status" = 143 ]
-    [ -z "$(ls -d out*)" ]
-    # also one that still waits for its input
-    mkfifo fifo
-    sleep 30 > fifo & sleeper=$!
-    mbert-train -q -m mini --init random -o out --train fifo & pid=$!
-    until_true test -e "out.tmp.$pid/log.jsonl"
-    kill -TERM $pid
-    status=0; wait $pid || status=$?
-    kill $sleeper
-    [ "$status" = 143 ]
-    [ -z "$(ls -d out*)" ]
-}
-
 @test "a stderr that nobody reads does not end the run" {
     mbert-train -m mini --init random -o out --train few.st.zst --epochs 2 --eval few.st.zst 2> >(true)
     [ -f out/model.safetensors ]

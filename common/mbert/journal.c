@@ -34,18 +34,18 @@ end(struct run *r)
         rundir_log(r->dir, r->line.p, r->line.n);
 }
 
-/* Resident memory in GB; of a GPU's memory this knows nothing. */
-static double
-resident(void)
+/* Resident memory, as text; of a GPU's memory this knows nothing. */
+static void
+resident(char to[24])
 {
     long pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
-    if (!f)
-        return 0;
-    if (fscanf(f, "%*s %ld", &pages) != 1)
+    if (f && fscanf(f, "%*s %ld", &pages) != 1)
         pages = 0;
-    fclose(f);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e9;
+    if (f)
+        fclose(f);
+    const double mb = (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
+    snprintf(to, 24, mb < 1000 ? "%.0f MB" : "%.1f GB", mb < 1000 ? mb : mb / 1000);
 }
 
 static void
@@ -54,19 +54,20 @@ say(const struct run *r, double loss, double speed)
     const int64_t done = r->s.step - r->first;
     const double took = progress_clock() - r->begun,
                  left = took / (double)(done ? done : 1) * (double)(r->recipe.steps - r->s.step);
-    char eta[32];
+    char eta[32], memory[24];
+    resident(memory);
     snprintf(eta, sizeof eta, left >= 3600 ? "%dh%02dm" : "%dm%02ds",
              (int)left / (left >= 3600 ? 3600 : 60),
              left >= 3600 ? (int)left / 60 % 60 : (int)left % 60);
     progress("epoch %.2f/%d  step %" PRId64 "/%" PRId64
-             "  loss %.4f  lr %.2e  %.0f tokens/s  %.1f GB  eta %s",
+             "  loss %.4f  lr %.2e  %.0f tokens/s  %s  eta %s",
              epochs(r), r->o->epochs, r->s.step, r->recipe.steps, loss, r->lr, speed,
-             resident(), eta);
+             memory, eta);
     progress_note(r->o->report_every,
                   "epoch %.2f of %d, step %" PRId64 " of %" PRId64
-                  ", loss %.4f, lr %.3g, %.0f tokens/s, %.1f GB, eta %s",
+                  ", loss %.4f, lr %.3g, %.0f tokens/s, %s, eta %s",
                   epochs(r), r->o->epochs, r->s.step, r->recipe.steps, loss, r->lr, speed,
-                  resident(), eta);
+                  memory, eta);
 }
 
 void

@@ -95,7 +95,9 @@ one_step(struct run *r)
 static int
 evaluation_due(const struct run *r)
 {
-    const int64_t every = r->o->eval_every ? r->o->eval_every : r->recipe.batches;
+    const int64_t every = r->o->overfit      ? r->recipe.steps
+                          : r->o->eval_every ? r->o->eval_every
+                                             : r->recipe.batches;
     return r->off.e && r->s.step && !r->s.evaluated &&
            (r->s.step % every == 0 || r->s.step == r->recipe.steps);
 }
