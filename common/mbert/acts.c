@@ -24,24 +24,54 @@ take_left(struct arena *a, int rows, int cols, enum dtype type)
 
 static const struct mat none;
 
-static void
-place_layer(struct layer_acts *l, struct arena *a, const struct config *c, enum dtype type,
-            int T, int train)
+/* What a layer computes, and with `keep` what its backward needs besides; not x. */
+static struct layer_acts
+layer_set(struct arena *a, const struct config *c, enum dtype type, int T, int keep)
 {
     const int D = c->hidden;
-    l->qkv = take(a, T, 3 * D, type);
-    l->o = take_left(a, T, D, type);
-    l->stat1 = train ? take(a, T, 2, F32) : none;
-    l->stat2 = train ? take(a, T, 2, F32) : none;
-    l->lse = train ? take(a, T, c->heads, F32) : none;
-    l->u = train ? take(a, T, 2 * c->ffn, type) : none;
-    l->x = train ? take(a, T, D, F32) : none;
-    l->x2 = train ? take(a, T, D, F32) : none;
+    struct layer_acts l = { .x = none };
+    l.qkv = take(a, T, 3 * D, type);
+    l.o = take_left(a, T, D, type);
+    if (!keep)
+        return l;
+    l.stat1 = take(a, T, 2, F32);
+    l.stat2 = take(a, T, 2, F32);
+    l.lse = take(a, T, c->heads, F32);
+    l.u = take(a, T, 2 * c->ffn, type);
+    l.x2 = take(a, T, D, F32);
+    return l;
+}
+
+/* Layers [first, L) keep what they need; those below share a set, and the residual stream
+ * goes through them in place. */
+static void
+place_layers(struct acts *s, struct arena *a, const struct model *m, int T, int first)
+{
+    const struct config *c = &m->cfg;
+    struct layer_acts below = { .x = none };
+    for (int i = first; i < c->layers; i++) {
+        s->layer[i] = i > first && m->flags & MODEL_RECOMPUTE
+                          ? s->layer[first]
+                          : layer_set(a, c, s->type, T, 1);
+        s->layer[i].x = take(a, T, c->hidden, F32);
+    }
+    if (first < c->layers) {
+        below = s->layer[first];
+    } else {
+        below = layer_set(a, c, s->type, T, 0);
+        below.x = s->x;
+    }
+    below.x2 = below.x;
+    for (int i = 0; i < first; i++)
+        s->layer[i] = below;
 }
 
 static void
-place_encoder(struct acts *s, struct arena *a, const struct config *c, int T, int train)
+place_encoder(struct acts *s, struct arena *a, const struct model *m, int T, int train)
 {
+    const struct config *c = &m->cfg;
+    const int frozen = m->frozen ? m->frozen - 1 : 0,
+              first = train && frozen < c->layers ? frozen : c->layers;
     s->ids = arena_take(a, (size_t)T, sizeof *s->ids);
     s->x = take(a, T, c->hidden, F32);
     s->h = take_left(a, T, c->hidden, s->type);
@@ -49,14 +79,7 @@ place_encoder(struct acts *s, struct arena *a, const struct config *c, int T, in
     s->final = take(a, T, c->hidden, F32);
     s->embed_stat = train ? take(a, T, 2, F32) : none;
     s->final_stat = train ? take(a, T, 2, F32) : none;
-    for (int i = 0; i < c->layers; i++) {
-        if (train || !i)
-            place_layer(&s->layer[i], a, c, s->type, T, train);
-        else
-            s->layer[i] = s->layer[0];
-        if (!train)
-            s->layer[i].x = s->layer[i].x2 = s->x; /* the residual is added to in place */
-    }
+    place_layers(s, a, m, T, first);
 }
 
 static void
@@ -102,14 +125,19 @@ static void
 place_backward(struct acts *s, struct arena *a, const struct config *c, int T, int B)
 {
     const int D = c->hidden;
-    s->dx = take(a, T, D, F32);
-    s->dh = take(a, T, D, s->type);
-    s->dqkv = take(a, T, 3 * D, s->type);
-    s->dout = take(a, T, D, s->type);
+    const size_t from = a->used;
     s->dg = take(a, T, c->ffn, s->type);
     s->du = take(a, T, 2 * c->ffn, s->type);
-    /* done with before the first dqkv is written; 3 D of A hold D of F32 */
+    const size_t end = a->used;
+    /* the MLP's are done with before attention's are written, and again the other way */
+    a->used = from;
+    s->dqkv = take(a, T, 3 * D, s->type);
+    s->dout = take(a, T, D, s->type);
+    a->used = a->used > end ? a->used : end;
+    /* done with before all of these; 3 D of A hold D of F32 */
     s->dfinal = mat_of(s->dqkv.p, T, D, F32);
+    s->dx = s->final; /* which the head and its backward have read by then */
+    s->dh = take(a, T, D, s->type);
     s->dpooled = take(a, B, D, F32);
 }
 
@@ -128,7 +156,7 @@ acts_place(struct acts *s, struct arena *a, const struct model *m, int mode,
     s->by_token = m->head == HEAD_TOKEN || m->head == HEAD_MLM;
     assert(T >= 0 && B >= 0 && (type == F32 || type == BF16));
     if (!(m->flags & MODEL_HEAD))
-        place_encoder(s, a, &m->cfg, T, train);
+        place_encoder(s, a, m, T, train);
     s->pooled = take(a, B, m->cfg.hidden, F32);
     if (m->head == HEAD_MLM && train)
         place_masked(s, a, &m->cfg, T);

@@ -6,8 +6,13 @@
  * One function, acts_place, decides: run with a->base NULL it measures, with base set it
  * places.  At inference the layers share one set of matrices and the residual stream is one
  * matrix; in training each layer keeps what its backward needs (x, statistics, qkv, o, lse,
- * x2, u: the norms and the GLU are computed again).  mbert_encode and mbert_backward never
- * know which.
+ * x2, u: the norms and the GLU are computed again).  With MODEL_RECOMPUTE it keeps x alone:
+ * the layers share a set, and one that finds the layer above in it computes its own again.
+ * Layers below what is trained (m->frozen) keep nothing, as at inference.  mbert_encode and
+ * mbert_backward never know which.
+ *
+ * Bytes a token and layer in training, A of bf16: 16 D + 4 F + 4 H + 80 (17,024 for
+ * ModernBERT-base), with MODEL_RECOMPUTE 4 D (3,072).
  *
  *     struct acts s = {0};
  *     acts_fit(&s, &m, ACTS_TRAIN, F32, T, B);   // for each batch; grows when it must
@@ -42,7 +47,7 @@ struct acts {
     struct layer_acts layer[CONFIG_LAYERS];
     struct mat x;                          /* [T,D] R: after the last layer */
     struct mat h, g;                       /* scratch [T,D] A, [T,F] A */
-    struct mat final, final_stat;          /* final_norm's output [T,D] R, [T,2] */
+    struct mat final, final_stat;          /* final_norm's output [T,D] R, [T,2]; over dx */
     struct mat pooled;                     /* [B,D] F32 */
     /* the head, N = B rows, or T when it looks at every token; absent without a head.
      * MLM in training: the first n of T rows are those of masked, in type A, and logits
@@ -51,7 +56,7 @@ struct acts {
     struct mat picked;                     /* [N,D] F32: final's rows, MLM in training */
     struct mat dense_u, dense, head_stat, head_out;  /* [N,D] F32, [N,2] */
     struct mat logits;                     /* [N,C] F32 */
-    /* backward, ACTS_TRAIN only */
+    /* backward, ACTS_TRAIN only; dg and du lie where dout, dqkv and dfinal do */
     struct mat dx, dh, dqkv, dout, dg, du, dfinal, dpooled, ddense, dhead, dlogits;
     struct mat pad;                        /* [1,D] F32: E's row that embed_norm_bwd spares */
     float *loss;                           /* device F32 [1], accumulates */

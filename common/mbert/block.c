@@ -34,14 +34,14 @@ view_of(const struct model *m, const struct acts *s, int i)
     };
 }
 
-void
-block_forward(const struct model *m, struct acts *s, const struct seqs *q, int i)
+/* All of a layer but its end: to s->g. */
+static void
+block_inside(const struct model *m, struct acts *s, const struct seqs *q, int i)
 {
     const struct layer_params *p = &m->p.layer[i];
     const struct layer_acts *a = &s->layer[i];
     const struct ops *be = m->be;
     const struct view w = view_of(m, s, i);
-    const struct mat next = i + 1 < m->cfg.layers ? s->layer[i + 1].x : s->x;
     be->norm_qkv(m->c, a->qkv, a->stat1, s->h, a->x, i ? &p->attn_norm : NULL, &p->Wqkv,
                  w.rope, m->cfg.heads, q);
     be->attention(m->c, a->o, a->lse, w.q, w.k, w.v, m->cfg.heads, q, w.window, w.scale,
@@ -49,7 +49,15 @@ block_forward(const struct model *m, struct acts *s, const struct seqs *q, int i
     be->linear_add(m->c, a->x2, a->o, &p->Wo, a->x, block_drop(m, s, i, DROP_OUT));
     be->norm_glu(m->c, s->g, a->u, a->stat2, s->h, a->x2, &p->mlp_norm, &p->Wi,
                  (enum act)m->cfg.act, block_drop(m, s, i, DROP_MLP));
-    be->linear_add(m->c, next, s->g, &p->Wo2, a->x2, (struct drop){ 0, 0 });
+}
+
+void
+block_forward(const struct model *m, struct acts *s, const struct seqs *q, int i)
+{
+    const struct mat next = i + 1 < m->cfg.layers ? s->layer[i + 1].x : s->x;
+    block_inside(m, s, q, i);
+    m->be->linear_add(m->c, next, s->g, &m->p.layer[i].Wo2, s->layer[i].x2,
+                      (struct drop){ 0, 0 });
 }
 
 void
@@ -128,6 +136,9 @@ void
 block_backward(const struct model *m, struct params *g, struct acts *s,
                const struct seqs *q, int i)
 {
+    /* the layer above has left its own in a set they share: the same again, from x */
+    if (i + 1 < m->cfg.layers && s->layer[i].qkv.p == s->layer[i + 1].qkv.p)
+        block_inside(m, s, q, i);
     mlp_backward(m, &g->layer[i], s, i);
     attention_backward(m, &g->layer[i], s, q, i);
 }

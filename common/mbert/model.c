@@ -48,8 +48,6 @@ load_file(struct model *m, const char *dir, int classes, uint64_t seed)
     if (m->flags & MODEL_HEAD && !classified)
         die_data("'%s': no classification head ('architectures' in config.json); "
                  "make one with mbert-train", m->name);
-    if (m->head == HEAD_MLM && !c->tied)
-        die_data("'%s/config.json': 'tie_word_embeddings' false is not supported", dir);
     m->classes = m->flags & MODEL_TRAIN ? classes : classified ? weights_classes(m) : 0;
     if (classified && !(m->flags & MODEL_TRAIN) && c->labels && c->labels != m->classes)
         die_data("'%s': tensor 'classifier.weight' has %d rows, but config.json names %d "
@@ -162,6 +160,8 @@ model_load(struct model *m, const struct ops *be, struct ctx *c, const char *dir
     m->dir = dir;
     config_load(&m->cfg, dir);
     m->head = head_of(m);
+    if (m->head == HEAD_MLM && !m->cfg.tied)
+        die_data("'%s/config.json': 'tie_word_embeddings' false is not supported", dir);
     if (flags & MODEL_RANDOM) {
         assert(flags & MODEL_TRAIN);
         m->name = dir;

@@ -19,9 +19,10 @@ $(B)/tests/emu/libemu.a: $(EMU_OBJ)
 $(B)/tests/emu/mbert-emu.so: $(GPU:gpu/%.cu=$(B)/tests/emu/gpu/%.o) $(B)/tests/emu/libemu.a
 	$(CXX) -shared $(SANFLAGS) -o $@ $^
 
-# the op tests and the training traces once more, on the emulation
+# the op tests and those of training once more, on the emulation
 EMU_CASES  := $(filter-out perf quantize,$(patsubst tests/ops/%.c,%,$(wildcard tests/ops/*.c)))
-EMU_CHECKS := $(if $(EMU),$(addprefix $(B)/tests/emu/run/,$(EMU_CASES) mbert_train) $(B)/tests/emu/attention)
+EMU_TRAIN  := $(addprefix $(B)/tests/emu/run/,mbert_train mbert_trainer)
+EMU_CHECKS := $(if $(EMU),$(addprefix $(B)/tests/emu/run/,$(EMU_CASES)) $(EMU_TRAIN) $(B)/tests/emu/attention)
 
 # attention's own: exactly sized allocations, and bugs planted by tests/emu/plants.sh
 $(B)/tests/emu/attention: tests/emu/attention.cpp tests/emu/attention.h \
@@ -34,7 +35,7 @@ define emu_runner
 endef
 $(B)/tests/emu/run/%: $(B)/tests/ops/% $(EMU)
 	$(emu_runner)
-$(B)/tests/emu/run/mbert_train: $(B)/tests/unit/mbert_train $(EMU)
+$(EMU_TRAIN): $(B)/tests/emu/run/%: $(B)/tests/unit/% $(EMU)
 	$(emu_runner)
 
 ## emu: the emulated GPU module, for MBERT_CUDA
@@ -61,8 +62,8 @@ check-tsan: deps
 	@$(MAKE) --no-print-directory SAN=thread emu-checks
 	@$(MAKE) --no-print-directory SAN=thread check-emu-once
 
-emu-checks: $(filter-out %/mbert_train,$(EMU_CHECKS))
+emu-checks: $(filter-out $(EMU_TRAIN),$(EMU_CHECKS))
 check-emu-once:
-	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(filter-out %/mbert_train,$(EMU_CHECKS))
+	@MBERT_BUILD=$(CURDIR)/$(B) tests/check $(JOBS) $(filter-out $(EMU_TRAIN),$(EMU_CHECKS))
 
 .PHONY: emu check-plants check-emu check-tsan emu-checks check-emu-once

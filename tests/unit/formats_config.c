@@ -424,6 +424,35 @@ save(void **state)
     mem_free(text);
 }
 
+/* A problem_type is a sequence classifier's; a masked language model has no labels. */
+static void
+save_other_heads(void **state)
+{
+    (void)state;
+    static const char old[] = "\"problem_type\": \"regression\", "
+                              "\"id2label\": {\"0\": \"old\"}, \"x\": 1, "
+                              "\"label2id\": {\"old\": 0}, \"architectures\": [\"x\"]";
+    static char name[] = "PER";
+    char *const names[] = { name };
+    char *text = saved(old, names, 1, PROBLEM_TOKEN);
+    assert_string_equal(text,
+        "{\n  \"model_type\": \"modernbert\",\n"
+        "  \"id2label\": {\n    \"0\": \"PER\"\n  },\n  \"x\": 1,\n"
+        "  \"label2id\": {\n    \"PER\": 0\n  },\n"
+        "  \"architectures\": [\n    \"ModernBertForTokenClassification\"\n  ],\n"
+        "  \"dtype\": \"float32\"\n}\n");
+    struct config *c = load(dir);
+    assert_true(c->labels == 1 && c->arch == ARCH_TOKEN && c->problem == PROBLEM_AUTO);
+    unload(c);
+    mem_free(text);
+    text = saved(old, NULL, 0, PROBLEM_MLM);
+    assert_string_equal(text,
+        "{\n  \"model_type\": \"modernbert\",\n  \"x\": 1,\n"
+        "  \"architectures\": [\n    \"ModernBertForMaskedLM\"\n  ],\n"
+        "  \"dtype\": \"float32\"\n}\n");
+    mem_free(text);
+}
+
 int
 main(void)
 {
@@ -431,6 +460,7 @@ main(void)
         cmocka_unit_test(defaults), cmocka_unit_test(rope), cmocka_unit_test(layer_types),
         cmocka_unit_test(other_keys), cmocka_unit_test(limits), cmocka_unit_test(refusals),
         cmocka_unit_test(whole_files), cmocka_unit_test(goldens), cmocka_unit_test(save),
+        cmocka_unit_test(save_other_heads),
     };
     char path[64];
     if (!mkdtemp(dir))
