@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <string.h>
 #include "common/base/die.h"
 #include "common/base/opt.h"
@@ -36,7 +35,7 @@ static const struct verb { enum id id; const char *name, *synopsis, *options; in
     { WRAP, "wrap", "wrap --kind K FILE", " kind output quiet ", 0 },
     { SPLIT, "split", "split --test S [--seed N] [--force] IN TRAIN TEST", " test seed force quiet ", 0 },
 };
-enum { VERBS = sizeof verbs / sizeof *verbs, OPTIONS = 32 };
+enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static void
 need(const struct args *a, int n, const char *what)
@@ -91,25 +90,6 @@ find(const char *name)
     return NULL;
 }
 
-/* Parses with the verb's part of the table; without a verb, with all of it, for --help. */
-static int
-parse(const struct verb *v, int argc, char **argv, const struct opt *all)
-{
-    struct opt table[OPTIONS];
-    char key[64];
-    int n = 0;
-    for (; all->type; all++) {
-        snprintf(key, sizeof key, " %s ", all->name);
-        if (!v || strstr(v->options, key))
-            table[n++] = *all;
-    }
-    table[n] = *all;
-    if (v)
-        argv[1] = argv[0];
-    return opt_parse(argc - (v != NULL), argv + (v != NULL), v ? v->synopsis :
-                     "ls|head|stat|cat|check|cmp|count|wrap|split [OPTION...] [FILE...]", table);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -130,7 +110,8 @@ main(int argc, char **argv)
         OPT_END
     };
     const struct verb *v = find(argc > 1 ? argv[1] : NULL);
-    a.n = parse(v, argc, argv, all);
+    a.n = opt_parse_verb(argc, argv, v ? v->name : NULL, v ? v->synopsis :
+                         "ls|head|stat|cat|check|cmp|count|wrap|split [OPTION...] [FILE...]", v ? v->options : NULL, all);
     a.file = argv + (v != NULL);
     if (!v)
         die_usage(a.n ? "no such verb '%s'" : "a verb is needed%s", a.n ? argv[0] : "");

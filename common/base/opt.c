@@ -81,6 +81,15 @@ number(const struct opt *o, const char *v, int whole)
 }
 
 static void
+append(const struct opt *o, const char *v)
+{
+    struct opt_list *l = o->to;
+    if (l->n == OPT_LIST_MAX)
+        die_usage("option --%s: given more than %d times", o->name, OPT_LIST_MAX);
+    l->v[l->n++] = v;
+}
+
+static void
 store(const struct opt *o, const char *v)
 {
     switch (o->type) {
@@ -89,6 +98,7 @@ store(const struct opt *o, const char *v)
     case OPT_T_I64: number(o, v, 1); *(int64_t *)o->to = strtoll(v, NULL, 10); break;
     case OPT_T_F64: *(double *)o->to = number(o, v, 0); break;
     case OPT_T_ENUM: *(int *)o->to = choice(o, v); break;
+    case OPT_T_LIST: append(o, v); break;
     case OPT_T_STR: *(const char **)o->to = v; break;
     case OPT_T_END: assert(0);
     }
@@ -161,4 +171,25 @@ opt_parse(int argc, char **argv, const char *synopsis, const struct opt *table)
         argv[i] = argv[optind + i];
     argv[n > 0 ? n : 0] = NULL;
     return n > 0 ? n : 0;
+}
+
+int
+opt_parse_verb(int argc, char **argv, const char *verb, const char *synopsis, const char *options,
+               const struct opt *all)
+{
+    struct opt table[OPTS];
+    char key[64];
+    int n = 0;
+    if (!verb && argc > 1 && (!strncmp(argv[1], "--help", 6) || !strcmp(argv[1], "-h")))
+        options = NULL;
+    for (; all->type; all++) {
+        snprintf(key, sizeof key, " %s ", all->name);
+        assert(n < OPTS - 1);
+        if (!options || strstr(options, key))
+            table[n++] = *all;
+    }
+    table[n] = *all;
+    if (verb)
+        argv[1] = argv[0];
+    return opt_parse(argc - (verb != NULL), argv + (verb != NULL), synopsis, table);
 }

@@ -17,12 +17,14 @@
  */
 #include <stdint.h>
 
-enum opt_type { OPT_T_END, OPT_T_FLAG, OPT_T_INT, OPT_T_I64, OPT_T_F64, OPT_T_STR, OPT_T_ENUM };
+enum opt_type { OPT_T_END, OPT_T_FLAG, OPT_T_INT, OPT_T_I64, OPT_T_F64, OPT_T_STR, OPT_T_ENUM, OPT_T_LIST };
+enum { OPT_LIST_MAX = 64 };
+struct opt_list { int n; const char *v[OPT_LIST_MAX]; };
 struct opt {
     enum opt_type type;
     char flag;        /* short letter, or 0 */
     const char *name; /* long name, without dashes */
-    void *to;         /* int for FLAG, INT, ENUM; int64_t; double; const char * */
+    void *to;         /* int for FLAG, INT, ENUM; int64_t; double; const char *; struct opt_list */
     double min, max;  /* range of INT, I64, F64, inclusive */
     const char *arg;  /* name of the argument; for ENUM the choices "a|b|c", value = index */
     const char *help; /* one line */
@@ -33,6 +35,8 @@ struct opt {
 #define OPT_F64(f, n, to, lo, hi, a, h) { OPT_T_F64, f, n, to, lo, hi, a, h }
 #define OPT_STR(f, n, to, a, h)         { OPT_T_STR, f, n, to, 0, 0, a, h }
 #define OPT_ENUM(f, n, to, choices, h)  { OPT_T_ENUM, f, n, to, 0, 0, choices, h }
+/* may be given again: every argument, in order */
+#define OPT_LIST(f, n, to, a, h)        { OPT_T_LIST, f, n, to, 0, 0, a, h }
 #define OPT_COMMON(out)                                                       \
     OPT_STR('o', "output", out, "FILE", "write FILE, complete or not at all"), \
     OPT_FLAG('q', "quiet", &quiet, "no warnings, no progress")
@@ -45,4 +49,11 @@ struct opt {
  * both exit 0.  Anything wrong: die_usage naming the option.
  */
 int opt_parse(int argc, char **argv, const char *synopsis, const struct opt *table);
+/*
+ * A tool with verbs: verb is argv[1], which is left out of what is parsed, or NULL: none was
+ * named.  Of all options those are known whose long names stand in `options`, each between
+ * blanks; NULL: every one.  Help that is asked for without a verb lists every one as well.
+ */
+int opt_parse_verb(int argc, char **argv, const char *verb, const char *synopsis, const char *options,
+                   const struct opt *all);
 #endif
