@@ -131,6 +131,12 @@ quality_curve(const struct quality_rows *r)
     return r->s->classes == 2 ? &r->curve : NULL;
 }
 
+int
+quality_predicted(const struct quality_rows *r, int64_t i)
+{
+    return r->predicted[i];
+}
+
 static void
 binary(struct quality *q, struct quality_rows *r, const uint32_t *w)
 {

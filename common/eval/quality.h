@@ -49,5 +49,6 @@ struct quality_rows *quality_rows_new(const struct sample *s, double threshold);
 void quality_take(struct quality *q, struct quality_rows *r, const uint32_t *w);
 /* The curve of class 1 that the last quality_take drew; more than two classes: NULL. */
 const struct curve *quality_curve(const struct quality_rows *r);
+int quality_predicted(const struct quality_rows *r, int64_t i); /* class of row i */
 void quality_rows_free(struct quality_rows *r); /* accepts NULL */
 #endif
