@@ -1,47 +1,80 @@
-#include <stdio.h>
 #include <string.h>
 #include "common/base/die.h"
 #include "common/base/opt.h"
-#include "common/eval/report.h"
-#include "common/eval/sample.h"
+#include "common/eval/assess.h"
+#include "common/eval/paired.h"
+#include "common/eval/refit.h"
+#include "formats/scaling.h"
 #include "formats/scores.h"
 #include "formats/sink.h"
 
+enum { FILES = 2 };
 struct args {
-    const char *path, *positive;
+    const char *path, *positive, *validation;
     char **file; /* [n] operands after the verb */
-    int n, json;
-    double threshold;
+    int n, method, loaded;
+    struct eval_options o;
+    struct scores scores[FILES]; /* [loaded] */
+    struct sample sample[FILES];
     struct buf out; /* what a verb that prints has to say */
 };
 
-/* Reads path and makes --positive's class the positive one. */
-static struct sample
-load(const struct args *a, struct scores *s, const char *path)
+/* Reads path, makes --positive's class the positive one; main frees. */
+static const struct sample *
+load(struct args *a, const char *path)
 {
-    scores_read(s, path);
+    struct scores *s = &a->scores[a->loaded];
+    struct sample *to = &a->sample[a->loaded++];
+    scores_read(s, path, a->o.by);
     scores_positive(s, a->positive);
     if (s->unlabelled)
-        warn("%lld lines without a gold label left out", (long long)s->unlabelled);
-    return (struct sample){ .task = SAMPLE_SINGLE, .classes = s->classes, .n = s->n, .label = s->label,
-                            .p = s->p, .z = s->z, .name = s->name };
+        warn("'%s': %lld lines without a gold label left out", s->path, (long long)s->unlabelled);
+    *to = (struct sample){
+        .task = s->task == SCORES_SINGLE ? SAMPLE_SINGLE : s->task == SCORES_MULTI ? SAMPLE_MULTI : SAMPLE_REGRESSION,
+        .classes = s->classes, .n = s->n, .label = s->label, .truth = s->truth, .gold = s->gold, .p = s->p,
+        .z = s->calibrated ? NULL : s->z, .raw = s->z, .name = s->name, .row = s->row,
+        .group = s->group, .groups = s->groups, .group_name = s->group_name };
+    return to;
+}
+
+/* The one operand, or standard input. */
+static const char *
+operand(const struct args *a)
+{
+    if (a->n > 1)
+        die_usage("one file of scores, not %d", a->n);
+    return a->n ? a->file[0] : "-";
 }
 
 static int
 measure(struct args *a)
 {
-    struct scores s;
-    struct quality q;
-    if (a->n > 1)
-        die_usage("one file of scores, not %d", a->n);
-    const struct sample m = load(a, &s, a->n ? a->file[0] : "-");
-    quality_measure(&q, m.label, m.p, m.z, m.n, m.classes, a->threshold);
-    if (a->json)
-        report_json(&q, &a->out);
-    else
-        report_table(&q, m.name, &a->out);
-    quality_free(&q);
-    scores_free(&s);
+    assess_check(&a->o, a->validation != NULL);
+    const struct sample *s = load(a, operand(a));
+    return assess_run(&a->o, s, a->validation ? load(a, a->validation) : NULL, &a->out);
+}
+
+static int
+compare(struct args *a)
+{
+    if (a->n != 2)
+        die_usage("compare needs two files of scores, A and B");
+    const struct sample *first = load(a, a->file[0]), *second = load(a, a->file[1]);
+    scores_pair(&a->scores[0], &a->scores[1]);
+    paired_run(&a->o, (const char *const[]){ a->scores[0].path, a->scores[1].path }, first, second, &a->out);
+    return EXIT_OK;
+}
+
+/* -o is the calibration; the figures go to standard output. */
+static int
+calibrate(struct args *a)
+{
+    struct refit r = { .method = a->method == SCALING_PLATT ? REFIT_PLATT : REFIT_TEMPERATURE };
+    const struct sample *s = load(a, operand(a));
+    refit_run(&r, s, a->o.json, &a->out);
+    if (a->path)
+        scaling_save(&(struct scaling){ (enum scaling_kind)a->method, s->classes, r.a, r.b }, a->path);
+    a->path = NULL;
     return EXIT_OK;
 }
 
@@ -51,9 +84,12 @@ measure(struct args *a)
  * status; a verb that writes its own output leaves a->out empty.
  */
 static const struct verb { const char *name, *synopsis, *options; int (*run)(struct args *a); } verbs[] = {
-    { "", "[FILE]", " json threshold positive output quiet ", measure },
+    { "", "[OPTION...] [FILE]", " json threshold positive target-fpr target-precision validation gate bootstrap seed by "
+      "output quiet ", measure },
+    { "compare", "compare [OPTION...] A B", " json threshold positive metric bootstrap seed output quiet ", compare },
+    { "calibrate", "calibrate [OPTION...] [FILE]", " json positive method output quiet ", calibrate },
 };
-enum { VERBS = sizeof verbs / sizeof *verbs, OPTIONS = 32 };
+enum { VERBS = sizeof verbs / sizeof *verbs };
 
 static const struct verb *
 find(const char *name)
@@ -64,39 +100,28 @@ find(const char *name)
     return &verbs[0];
 }
 
-/* Parses with the verb's part of the table; with all of it for help without a verb. */
-static int
-parse(const struct verb *v, int argc, char **argv, const struct opt *all)
-{
-    struct opt table[OPTIONS];
-    char key[64];
-    int n = 0;
-    const int named = v != verbs;
-    const int help = argc > 1 && (!strncmp(argv[1], "--help", 6) || !strcmp(argv[1], "-h"));
-    for (; all->type; all++) {
-        snprintf(key, sizeof key, " %s ", all->name);
-        if (help || strstr(v->options, key))
-            table[n++] = *all;
-    }
-    table[n] = *all;
-    if (named)
-        argv[1] = argv[0];
-    return opt_parse(argc - named, argv + named, v->synopsis, table);
-}
-
 int
 main(int argc, char **argv)
 {
-    struct args a = { .threshold = .5 };
+    struct args a = { .o = OPTIONS_NONE };
     const struct opt all[] = {
-        OPT_FLAG(0, "json", &a.json, "one JSON object instead of a table"),
-        OPT_F64(0, "threshold", &a.threshold, 0, 1, "P", "positive from this score on (0.5)"),
+        OPT_FLAG(0, "json", &a.o.json, "one JSON object instead of a table"),
+        OPT_F64(0, "threshold", &a.o.threshold, 0, 1, "P", "positive from this score on (0.5)"),
         OPT_STR(0, "positive", &a.positive, "NAME", "the class that is positive (the second)"),
+        OPT_F64(0, "target-fpr", &a.o.fpr, 0, 1, "F", "the lowest threshold with this FPR at most"),
+        OPT_F64(0, "target-precision", &a.o.precision, 0, 1, "P", "the threshold of most recall with this precision"),
+        OPT_STR(0, "validation", &a.validation, "FILE", "scores to choose that threshold on"),
+        OPT_LIST(0, "gate", &a.o.gates, "EXPR", "status 1 unless it holds, as in auroc>=0.9"),
+        OPT_I64(0, "bootstrap", &a.o.bootstrap, 1, 1e6, "N", "intervals of N replicates (compare: 1000)"),
+        OPT_I64(0, "seed", &a.o.seed, 0, 9e18, "N", "seed of the bootstrap (42)"),
+        OPT_STR(0, "by", &a.o.by, "FIELD", "figures by the value of this field, too"),
+        OPT_LIST(0, "metric", &a.o.metrics, "NAME", "compare: the figure to compare (auroc)"),
+        OPT_ENUM(0, "method", &a.method, "temperature|platt", "calibrate: what to fit (temperature)"),
         OPT_COMMON(&a.path),
         OPT_END
     };
     const struct verb *v = find(argc > 1 ? argv[1] : NULL);
-    a.n = parse(v, argc, argv, all);
+    a.n = opt_parse_verb(argc, argv, v == verbs ? NULL : v->name, v->synopsis, v->options, all);
     a.file = argv + (v != verbs);
     const int status = v->run(&a);
     if (a.out.n) {
@@ -104,6 +129,8 @@ main(int argc, char **argv)
         sink_write(to, a.out.p, a.out.n);
         sink_commit(to);
     }
+    for (int i = 0; i < a.loaded; i++)
+        scores_free(&a.scores[i]);
     mem_free(a.out.p);
     return status;
 }

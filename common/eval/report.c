@@ -1,33 +1,25 @@
 #include "common/eval/report.h"
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
+#include "common/eval/show.h"
 
-/* ---- JSON ------------------------------------------------------------------------------ */
-static void
-number(struct buf *b, double d)
+struct interval
+report_interval(const struct report *r, const char *name)
 {
-    if (isfinite(d))
-        buf_printf(b, "%.17g", d);
-    else
-        buf_printf(b, "null");
-}
-
-static void
-field(struct buf *b, const char *name, double d)
-{
-    buf_printf(b, ",\"%s\":", name);
-    number(b, d);
+    for (int i = 0; i < r->intervals; i++)
+        if (!strcmp(r->interval_name[i], name))
+            return r->interval[i];
+    return (struct interval){ NAN, NAN };
 }
 
 static void
 point(struct buf *b, const struct point *p)
 {
     buf_printf(b, "{\"tpr\":");
-    number(b, p->tpr);
-    field(b, "threshold", p->threshold);
-    field(b, "fpr", p->fpr);
+    show_number(b, p->tpr);
+    show_field(b, "threshold", p->threshold);
+    show_field(b, "fpr", p->fpr);
     buf_printf(b, "}");
 }
 
@@ -37,7 +29,7 @@ list(struct buf *b, const char *name, const double *d, int n)
     buf_printf(b, ",\"%s\":[", name);
     for (int i = 0; i < n; i++) {
         buf_add(b, ",", i > 0);
-        number(b, d[i]);
+        show_number(b, d[i]);
     }
     buf_printf(b, "]");
 }
@@ -48,15 +40,26 @@ bins(struct buf *b, const char *name, const struct bin *bin, int n)
     buf_printf(b, ",\"%s\":[", name);
     for (int i = 0; i < n; i++) {
         buf_printf(b, "%s{\"n\":%" PRId64, i ? "," : "", bin[i].n);
-        field(b, "conf", bin[i].conf);
-        field(b, "hit", bin[i].hit);
+        show_field(b, "conf", bin[i].conf);
+        show_field(b, "hit", bin[i].hit);
         buf_printf(b, "}");
     }
     buf_printf(b, "]");
 }
 
 static void
-classes(const struct counts *c, struct buf *b)
+class(struct buf *b, const struct sample *s, int k, int64_t support)
+{
+    buf_printf(b, "%s{\"class\":%d", k ? "," : "", k);
+    if (s->name) {
+        buf_printf(b, ",\"name\":");
+        show_string(b, s->name[k]);
+    }
+    buf_printf(b, ",\"support\":%" PRId64, support);
+}
+
+static void
+counted(const struct sample *s, const struct counts *c, struct buf *b)
 {
     buf_printf(b, ",\"confusion\":[");
     for (int i = 0; i < c->classes; i++) {
@@ -65,162 +68,160 @@ classes(const struct counts *c, struct buf *b)
             buf_printf(b, "%s%" PRId64, j ? "," : "", c->cell[i * c->classes + j]);
         buf_printf(b, "]");
     }
-    buf_printf(b, "]");
-    field(b, "accuracy", counts_accuracy(c));
-    buf_printf(b, ",\"per_class\":[");
+    buf_printf(b, "],\"per_class\":[");
     for (int k = 0; k < c->classes; k++) {
-        buf_printf(b, "%s{\"class\":%d,\"support\":%" PRId64, k ? "," : "", k, counts_support(c, k));
-        field(b, "precision", counts_precision(c, k));
-        field(b, "recall", counts_recall(c, k));
-        field(b, "f1", counts_f1(c, k));
+        class(b, s, k, counts_support(c, k));
+        show_field(b, "precision", counts_precision(c, k));
+        show_field(b, "recall", counts_recall(c, k));
+        show_field(b, "f1", counts_f1(c, k));
         buf_printf(b, "}");
     }
     buf_printf(b, "]");
-    field(b, "macro_f1", counts_macro_f1(c));
-    field(b, "micro_f1", counts_accuracy(c));
-    field(b, "weighted_f1", counts_weighted_f1(c));
-    field(b, "mcc", counts_mcc(c));
+}
+
+/* Shares that are counted have Wilson's interval; [true][predicted] of two classes. */
+static void
+wilson(const struct quality *q, struct buf *b)
+{
+    const int64_t *c = q->counts.cell;
+    buf_printf(b, ",\"wilson\":{");
+    show_interval(b, "accuracy", interval_wilson(round(counts_accuracy(&q->counts) * (double)q->n), (double)q->n));
+    if (q->classes == 2) {
+        buf_printf(b, ",");
+        show_interval(b, "recall", interval_wilson((double)c[3], (double)q->positives));
+        buf_printf(b, ",");
+        show_interval(b, "fpr", interval_wilson((double)c[1], (double)q->negatives));
+        buf_printf(b, ",");
+        show_interval(b, "precision", interval_wilson((double)c[3], (double)(c[1] + c[3])));
+    }
+    buf_printf(b, "}");
 }
 
 static void
-binary(const struct quality *q, struct buf *b)
+quality(const struct sample *s, const struct quality *q, struct buf *b)
 {
-    buf_printf(b, ",\"n_pos\":%" PRId64 ",\"n_neg\":%" PRId64, q->positives, q->negatives);
-    field(b, "threshold", q->threshold);
-    field(b, "fpr", q->fpr);
-    field(b, "fnr", q->fnr);
-    field(b, "auroc", q->auroc);
-    field(b, "auprc", q->auprc);
-    field(b, "auprc_chance", q->auprc_chance);
-    buf_printf(b, ",\"tpr_at_fpr\":{");
-    for (int i = 0; i < QUALITY_FPRS; i++) {
-        buf_printf(b, "%s\"%g\":", i ? "," : "", quality_fpr[i]);
-        point(b, &q->tpr_at[i]);
-    }
-    buf_printf(b, "},\"fpr_at_tpr_0.95\":");
-    point(b, &q->fpr_at_95);
-    field(b, "ece_mass", q->ece_mass);
-    field(b, "ece_width", q->ece_width);
-}
-
-void
-report_json(const struct quality *q, struct buf *b)
-{
-    buf_printf(b, "{\"n\":%" PRId64 ",\"classes\":%d", q->n, q->classes);
-    classes(&q->counts, b);
-    if (q->classes == 2)
-        binary(q, b);
-    else {
+    counted(s, &q->counts, b);
+    if (q->classes == 2) {
+        buf_printf(b, ",\"tpr_at_fpr\":{");
+        for (int i = 0; i < QUALITY_FPRS; i++) {
+            buf_printf(b, "%s\"%g\":", i ? "," : "", quality_fpr[i]);
+            point(b, &q->tpr_at[i]);
+        }
+        buf_printf(b, "},\"fpr_at_tpr_0.95\":");
+        point(b, &q->fpr_at_95);
+    } else {
         list(b, "auroc_ovr", q->auroc_ovr, q->classes);
-        field(b, "auroc_ovr_macro", q->auroc_macro);
         list(b, "auprc_ovr", q->auprc_ovr, q->classes);
-        field(b, "auprc_ovr_macro", q->auprc_macro);
     }
-    field(b, "brier", q->brier);
-    field(b, "nll", q->nll);
-    field(b, "ece_top_mass", q->ece_top_mass);
-    field(b, "ece_top_width", q->ece_top_width);
+    wilson(q, b);
     buf_printf(b, ",\"ece_bins\":%d", CALIBRATION_BINS);
     bins(b, "bins_mass", q->mass, q->mass_bins);
     bins(b, "bins_width", q->width, CALIBRATION_BINS);
-    buf_printf(b, "}\n");
-}
-
-/* ---- the table ------------------------------------------------------------------------- */
-static const char *
-cell(char *to, size_t n, double d)
-{
-    if (isfinite(d))
-        snprintf(to, n, "%.4f", d);
-    else
-        snprintf(to, n, "-");
-    return to;
-}
-
-/* A point of the curve; its threshold in nine digits, as clf-head writes scores, for --threshold. */
-static void
-row_point(struct buf *b, const char *what, double d, double threshold)
-{
-    char c[32];
-    buf_printf(b, "%-22s%10s   threshold ", what, cell(c, sizeof c, d));
-    buf_printf(b, isfinite(threshold) ? "%.9g\n" : "-\n", threshold);
 }
 
 static void
-row(struct buf *b, const char *what, double d)
+multilabel(const struct sample *s, const struct multilabel *m, struct buf *b)
 {
-    char c[32];
-    buf_printf(b, "%-22s%10s\n", what, cell(c, sizeof c, d));
-}
-
-static void
-name_of(char *to, size_t n, char *const *name, int k)
-{
-    if (name)
-        snprintf(to, n, "%.18s", name[k]);
-    else
-        snprintf(to, n, "%d", k);
-}
-
-static void
-table_classes(const struct counts *c, char *const *name, struct buf *b)
-{
-    char n[32], p[32], r[32], f[32];
-    buf_printf(b, "%-18s%10s%10s%10s%10s\n", "class", "rows", "precision", "recall", "F1");
-    for (int k = 0; k < c->classes; k++) {
-        name_of(n, sizeof n, name, k);
-        buf_printf(b, "%-18s%10" PRId64 "%10s%10s%10s\n", n, counts_support(c, k), cell(p, sizeof p, counts_precision(c, k)),
-                   cell(r, sizeof r, counts_recall(c, k)), cell(f, sizeof f, counts_f1(c, k)));
+    buf_printf(b, ",\"per_class\":[");
+    for (int k = 0; k < m->classes; k++) {
+        class(b, s, k, m->tp[k] + m->fn[k]);
+        buf_printf(b, ",\"tp\":%" PRId64 ",\"fp\":%" PRId64 ",\"fn\":%" PRId64, m->tp[k], m->fp[k], m->fn[k]);
+        show_field(b, "precision", multilabel_precision(m, k));
+        show_field(b, "recall", multilabel_recall(m, k));
+        show_field(b, "f1", multilabel_f1(m, k));
+        show_field(b, "auroc", m->auroc[k]);
+        show_field(b, "auprc", m->auprc[k]);
+        buf_printf(b, "}");
     }
-    buf_printf(b, "\n%-18s", "truth \\ predicted");
-    for (int k = 0; k < c->classes; k++) {
-        name_of(n, sizeof n, name, k);
-        buf_printf(b, "%10.9s", n);
-    }
-    for (int i = 0; i < c->classes; i++) {
-        name_of(n, sizeof n, name, i);
-        buf_printf(b, "\n%-18s", n);
-        for (int j = 0; j < c->classes; j++)
-            buf_printf(b, "%10" PRId64, c->cell[i * c->classes + j]);
-    }
-    buf_printf(b, "\n\n");
+    buf_printf(b, "],\"wilson\":{");
+    show_interval(b, "subset_accuracy", interval_wilson(round(m->subset_accuracy * (double)m->n), (double)m->n));
+    buf_printf(b, "},\"ece_bins\":%d", CALIBRATION_BINS);
+    bins(b, "bins_mass", m->mass, m->mass_bins);
+    bins(b, "bins_width", m->width, CALIBRATION_BINS);
+}
+
+/* Where the threshold comes from, and what it gave there; what it gives here is in the figures. */
+static void
+target(const struct target *t, struct buf *b)
+{
+    const double tp = (double)t->tp, fp = (double)t->fp;
+    const double positives = (double)t->positives, negatives = (double)t->negatives;
+    buf_printf(b, ",\"target\":{\"%s\":%.17g,\"chosen_on\":\"%s\",\"n\":%" PRId64,
+               t->kind == TARGET_FPR ? "fpr" : "precision", t->limit, t->same ? "same rows" : "validation", t->n);
+    show_field(b, "threshold", t->threshold);
+    show_field(b, "realised_fpr", fp / negatives);
+    show_field(b, "realised_recall", tp / positives);
+    show_field(b, "realised_precision", tp / (tp + fp));
+    buf_printf(b, ",\"wilson\":{");
+    show_interval(b, "recall", interval_wilson(tp, positives));
+    buf_printf(b, ",");
+    show_interval(b, "fpr", interval_wilson(fp, negatives));
+    buf_printf(b, ",");
+    show_interval(b, "precision", interval_wilson(tp, tp + fp));
+    buf_printf(b, "}}");
 }
 
 static void
-table_binary(const struct quality *q, struct buf *b)
+intervals(const struct report *r, struct buf *b)
 {
-    char what[48];
-    row(b, "AUROC", q->auroc);
-    row(b, "AUPRC", q->auprc);
-    row(b, "  by chance", q->auprc_chance);
-    for (int i = 0; i < QUALITY_FPRS; i++) {
-        snprintf(what, sizeof what, "TPR at FPR %g %%", 100 * quality_fpr[i]);
-        row_point(b, what, q->tpr_at[i].tpr, q->tpr_at[i].threshold);
+    buf_printf(b, ",\"ci\":{");
+    for (int i = 0; i < r->intervals; i++) {
+        buf_add(b, ",", i > 0);
+        show_interval(b, r->interval_name[i], r->interval[i]);
     }
-    row_point(b, "FPR at TPR 95 %", q->fpr_at_95.fpr, q->fpr_at_95.threshold);
-    row(b, "FPR at the threshold", q->fpr);
-    row(b, "FNR at the threshold", q->fnr);
-    row(b, "ECE (15 equal mass)", q->ece_mass);
+    buf_printf(b, "},\"boot\":%" PRId64 ",\"seed\":%" PRIu64, r->replicates, r->seed);
+}
+
+static void
+groups(const struct report *r, struct buf *b)
+{
+    const struct sample *s = r->m->s;
+    buf_printf(b, ",\"by_field\":");
+    show_string(b, r->by);
+    buf_printf(b, ",\"by\":{");
+    for (int g = 0; g < s->groups; g++) {
+        buf_add(b, ",", g > 0);
+        show_string(b, s->group_name[g]);
+        buf_printf(b, ":{");
+        show_figures(b, &r->group[g]);
+        buf_printf(b, "}");
+    }
+    buf_printf(b, "}");
+}
+
+static void
+gates(const struct report *r, struct buf *b)
+{
+    buf_printf(b, ",\"gates\":[");
+    for (int i = 0; i < r->gates; i++) {
+        buf_printf(b, "%s{\"gate\":", i ? "," : "");
+        show_string(b, r->gate[i].text);
+        show_field(b, "value", r->gate[i].value);
+        buf_printf(b, ",\"kept\":%s}", r->gate[i].kept ? "true" : "false");
+    }
+    buf_printf(b, "]");
 }
 
 void
-report_table(const struct quality *q, char *const *name, struct buf *b)
+report_json(const struct report *r, struct buf *b)
 {
-    table_classes(&q->counts, name, b);
-    buf_printf(b, "%-22s%10" PRId64 "\n", "rows", q->n);
-    row(b, "accuracy", counts_accuracy(&q->counts));
-    row(b, "macro F1", counts_macro_f1(&q->counts));
-    row(b, "weighted F1", counts_weighted_f1(&q->counts));
-    row(b, "MCC", counts_mcc(&q->counts));
-    if (q->classes == 2)
-        table_binary(q, b);
-    else {
-        row(b, "AUROC, one vs rest", q->auroc_macro);
-        row(b, "AUPRC, one vs rest", q->auprc_macro);
-        row(b, "ECE (15 equal mass)", q->ece_top_mass);
-    }
-    row(b, "Brier", q->brier);
-    row(b, "NLL", q->nll);
-    if (q->classes == 2)
-        buf_printf(b, "%-22s%10g\n", "threshold", q->threshold);
+    const struct measure *m = r->m;
+    buf_printf(b, "{");
+    show_figures(b, &m->figures);
+    if (m->s->task != SAMPLE_REGRESSION)
+        buf_printf(b, ",\"temperature_at_bound\":%s",
+                   isnan(m->fit.temperature) ? "null" : m->fit.at_bound ? "true" : "false");
+    if (m->s->task == SAMPLE_SINGLE)
+        quality(m->s, &m->quality, b);
+    else if (m->s->task == SAMPLE_MULTI)
+        multilabel(m->s, &m->multilabel, b);
+    if (r->replicates)
+        intervals(r, b);
+    if (r->target)
+        target(r->target, b);
+    if (r->by)
+        groups(r, b);
+    if (r->gates)
+        gates(r, b);
+    buf_printf(b, "}\n");
 }
