@@ -3,26 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "common/base/mem.h"
-
-/* Bytes of the UTF-8 character at s[0..n), 0 when it is not one (Unicode table 3-7). */
-static size_t
-character(const unsigned char *s, size_t n)
-{
-    const unsigned char a = s[0];
-    if (a < 0x80)
-        return 1;
-    const size_t want = a < 0xC2 ? 0 : a < 0xE0 ? 2 : a < 0xF0 ? 3 : a < 0xF5 ? 4 : 0;
-    if (!want || n < want)
-        return 0;
-    const unsigned char low = a == 0xE0 ? 0xA0 : a == 0xF0 ? 0x90 : 0x80;
-    const unsigned char high = a == 0xED ? 0x9F : a == 0xF4 ? 0x8F : 0xBF;
-    if (s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < want; i++)
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    return want;
-}
+#include "common/base/utf8.h"
 
 static void
 control(struct buf *b, unsigned char c)
@@ -43,7 +24,7 @@ jsonout_string(struct buf *b, const char *s, size_t n)
     size_t start = 0;
     buf_add(b, "\"", 1);
     for (size_t i = 0; i < n;) {
-        const size_t bytes = character(p + i, n - i);
+        const size_t bytes = utf8_character(s + i, n - i);
         if (bytes && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\') {
             i += bytes;
             continue;
