@@ -188,3 +188,11 @@ sink_abandon(struct sink *s)
     }
     close_free(s);
 }
+
+void
+sink_file(const char *path, const void *p, size_t n)
+{
+    struct sink *s = sink_open(path);
+    sink_write(s, p, n);
+    sink_commit(s);
+}

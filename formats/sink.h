@@ -18,4 +18,5 @@ void sink_printf(struct sink *s, const char *fmt, ...) __attribute__((format(pri
 void sink_flush(struct sink *s);
 void sink_commit(struct sink *s);           /* flush, fsync and rename (regular file), close, free */
 void sink_abandon(struct sink *s);          /* close without committing: the temporary file goes */
+void sink_file(const char *path, const void *p, size_t n); /* open, write, commit */
 #endif

@@ -4,8 +4,8 @@
 #include "common/eval/assess.h"
 #include "common/eval/paired.h"
 #include "common/eval/refit.h"
+#include "common/mbert/scored.h"
 #include "formats/scaling.h"
-#include "formats/scores.h"
 #include "formats/sink.h"
 
 enum { FILES = 2 };
@@ -14,27 +14,14 @@ struct args {
     char **file; /* [n] operands after the verb */
     int n, method, loaded;
     struct eval_options o;
-    struct scores scores[FILES]; /* [loaded] */
-    struct sample sample[FILES];
+    struct scored scored[FILES]; /* [loaded]; main frees */
     struct buf out; /* what a verb that prints has to say */
 };
 
-/* Reads path, makes --positive's class the positive one; main frees. */
 static const struct sample *
 load(struct args *a, const char *path)
 {
-    struct scores *s = &a->scores[a->loaded];
-    struct sample *to = &a->sample[a->loaded++];
-    scores_read(s, path, a->o.by);
-    scores_positive(s, a->positive);
-    if (s->unlabelled)
-        warn("'%s': %lld lines without a gold label left out", s->path, (long long)s->unlabelled);
-    *to = (struct sample){
-        .task = s->task == SCORES_SINGLE ? SAMPLE_SINGLE : s->task == SCORES_MULTI ? SAMPLE_MULTI : SAMPLE_REGRESSION,
-        .classes = s->classes, .n = s->n, .label = s->label, .truth = s->truth, .gold = s->gold, .p = s->p,
-        .z = s->calibrated ? NULL : s->z, .raw = s->z, .name = s->name, .row = s->row,
-        .group = s->group, .groups = s->groups, .group_name = s->group_name };
-    return to;
+    return scored_read(&a->scored[a->loaded++], path, a->positive, a->o.by);
 }
 
 /* The one operand, or standard input. */
@@ -60,8 +47,8 @@ compare(struct args *a)
     if (a->n != 2)
         die_usage("compare needs two files of scores, A and B");
     const struct sample *first = load(a, a->file[0]), *second = load(a, a->file[1]);
-    scores_pair(&a->scores[0], &a->scores[1]);
-    paired_run(&a->o, (const char *const[]){ a->scores[0].path, a->scores[1].path }, first, second, &a->out);
+    scores_pair(&a->scored[0].scores, &a->scored[1].scores);
+    paired_run(&a->o, (const char *const[]){ a->scored[0].scores.path, a->scored[1].scores.path }, first, second, &a->out);
     return EXIT_OK;
 }
 
@@ -124,13 +111,10 @@ main(int argc, char **argv)
     a.n = opt_parse_verb(argc, argv, v == verbs ? NULL : v->name, v->synopsis, v->options, all);
     a.file = argv + (v != verbs);
     const int status = v->run(&a);
-    if (a.out.n) {
-        struct sink *to = sink_open(a.path);
-        sink_write(to, a.out.p, a.out.n);
-        sink_commit(to);
-    }
+    if (a.out.n)
+        sink_file(a.path, a.out.p, a.out.n);
     for (int i = 0; i < a.loaded; i++)
-        scores_free(&a.scores[i]);
+        scored_free(&a.scored[i]);
     mem_free(a.out.p);
     return status;
 }
