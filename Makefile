@@ -16,7 +16,7 @@ FISHDIR  ?= $(PREFIX)/share/fish/vendor_completions.d
 # what a fresh Debian 12 needs
 PACKAGES := build-essential perl bats libcmocka-dev mandoc pkg-config libzstd-dev \
             libutf8proc-dev libxxhash-dev libsimdjson-dev libopenblas-dev zstd \
-            python3 python3-numpy strace
+            python3 python3-numpy strace gnuplot-nox
 
 # SAN=1: AddressSanitizer and UBSan, SAN=thread: ThreadSanitizer, each in a tree of its own.
 # DEV=1: warnings are errors.

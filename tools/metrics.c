@@ -3,18 +3,21 @@
 #include "common/base/opt.h"
 #include "common/eval/assess.h"
 #include "common/eval/paired.h"
+#include "common/eval/picture.h"
 #include "common/eval/refit.h"
 #include "common/mbert/scored.h"
+#include "formats/runlog.h"
 #include "formats/scaling.h"
 #include "formats/sink.h"
 
 enum { FILES = 2 };
 struct args {
-    const char *path, *positive, *validation;
+    const char *path, *positive, *validation, *title;
     char **file; /* [n] operands after the verb */
     int n, method, loaded;
     struct eval_options o;
     struct scored scored[FILES]; /* [loaded]; main frees */
+    struct run run;
     struct buf out; /* what a verb that prints has to say */
 };
 
@@ -65,6 +68,18 @@ calibrate(struct args *a)
     return EXIT_OK;
 }
 
+static int
+plot(struct args *a)
+{
+    struct drawing d;
+    picture_ask(&d, a->n, a->file, a->path, a->title);
+    const int training = d.kind == PICTURE_TRAINING;
+    if (training)
+        runlog_read(&a->run, d.from);
+    picture_make(&d, training ? NULL : load(a, d.from), &a->run, a->o.threshold, &a->out);
+    return EXIT_OK;
+}
+
 /*
  * Verbs, a line each; the first is the one without a name.  options: the long names that the
  * verb takes, each between blanks.  run fills a->out, which then goes to -o, and returns the
@@ -75,6 +90,7 @@ static const struct verb { const char *name, *synopsis, *options; int (*run)(str
       "output quiet ", measure },
     { "compare", "compare [OPTION...] A B", " json threshold positive metric bootstrap seed output quiet ", compare },
     { "calibrate", "calibrate [OPTION...] [FILE]", " json positive method output quiet ", calibrate },
+    { "plot", "plot " PICTURE_NAMES " [FILE]", " positive threshold title output quiet ", plot },
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -104,6 +120,7 @@ main(int argc, char **argv)
         OPT_STR(0, "by", &a.o.by, "FIELD", "figures by the value of this field, too"),
         OPT_LIST(0, "metric", &a.o.metrics, "NAME", "compare: the figure to compare (auroc)"),
         OPT_ENUM(0, "method", &a.method, "temperature|platt", "calibrate: what to fit (temperature)"),
+        OPT_STR(0, "title", &a.title, "TEXT", "plot: its title, in place of its own"),
         OPT_COMMON(&a.path),
         OPT_END
     };
@@ -115,6 +132,7 @@ main(int argc, char **argv)
         sink_file(a.path, a.out.p, a.out.n);
     for (int i = 0; i < a.loaded; i++)
         scored_free(&a.scored[i]);
+    run_free(&a.run);
     mem_free(a.out.p);
     return status;
 }
