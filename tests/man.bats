@@ -89,7 +89,7 @@ run_page() {
 @test "EXAMPLES of mbert-fwd(1)" { run_page mbert-fwd.1 3; }
 @test "EXAMPLES of clf-head(1)" { run_page clf-head.1 2; }
 @test "EXAMPLES of mbert-train(1)" { run_page mbert-train.1 2; }
-@test "EXAMPLES of metrics(1)" { run_page metrics.1 12; }
+@test "EXAMPLES of metrics(1)" { run_page metrics.1 13; }
 @test "EXAMPLES of tens(1)" { run_page tens.1 3; }
 @test "EXAMPLES of mbert-stream(5)" { run_page mbert-stream.5 1; }
 @test "EXAMPLES of mbert-tools(7)" { run_page mbert-tools.7 10; }

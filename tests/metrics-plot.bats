@@ -180,3 +180,140 @@ fake() {
     run -4 sh -c 'metrics plot roc two > /dev/full'
     metrics plot roc two | head -c 1 > /dev/null
 }
+
+@test "report: one page with nothing outside it, the same bytes again" {
+    need_command gnuplot python3
+    metrics report two --log log.jsonl --title 'A <b>"guard"</b> & co' --bootstrap 50 -o a.html
+    HOME=$TMP TZ=Asia/Tokyo COLUMNS=50 metrics report --log log.jsonl --title 'A <b>"guard"</b> & co' --bootstrap 50 < two > b.html
+    cmp a.html b.html
+    metrics report two --log log.jsonl --title 'A <b>"guard"</b> & co' --bootstrap 50 --seed 7 | cmp -s a.html - && false
+    metrics report three --positive données --threshold 0.25 --bootstrap 1 -o c.html
+    metrics report three --bootstrap 1 -o d.html
+    python3 - a.html c.html d.html <<'END'
+import sys
+from html.parser import HTMLParser
+VOID = {"meta", "br"}
+class Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.count = [], set(), {}
+    def handle_starttag(self, tag, attrs):
+        self.count[tag] = self.count.get(tag, 0) + 1
+        assert tag not in ("script", "img", "link", "iframe", "object", "b>"), tag
+        for k, v in attrs:
+            assert not k.startswith("on"), k
+            if k in ("src", "href", "xlink:href"):
+                assert v[0] == "#", v
+            if k == "id":
+                assert v not in self.ids, "twice: " + v
+                self.ids.add(v)
+        if tag not in VOID:
+            self.open.append(tag)
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.open.pop()
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, tag
+for name in sys.argv[1:]:
+    p = Page()
+    text = open(name, encoding="utf-8").read()
+    p.feed(text)
+    p.close()
+    assert not p.open and p.count["title"] == 1, p.open
+    assert p.count["svg"] == (5 if name == "a.html" else 4), p.count["svg"]
+    for i in text.split("href=\"#")[1:] + text.split("href='#")[1:]:
+        assert i.split('"')[0].split("'")[0] in p.ids
+END
+    grep -qF '<title>A &lt;b&gt;&quot;guard&quot;&lt;/b&gt; &amp; co</title>' a.html
+    grep -qF "<h1>A &lt;b&gt;&quot;guard&quot;&lt;/b&gt; &amp; co</h1>" a.html
+    grep -qF "positive class <b>données</b>, from a score of 0.25 on" c.html
+    grep -qF '<th scope="row">it&#39;s &quot;{x}^2_y&quot; `id` 50%</th>' d.html
+    grep -qF "default-src 'none'" a.html
+}
+
+@test "report: its figures are those of metrics" {
+    need_command gnuplot
+    metrics report two --bootstrap 20 > a.html
+    # page ROW: the first number of that row
+    page() { sed -n "s|^<tr><th scope=\"row\">$1</th><td>\\([^<]*\\)<.*|\\1|p" a.html | head -n 1; }
+    for pair in Accuracy:accuracy "Macro F1:macro F1" AUROC:AUROC AUPRC:AUPRC "Brier score:Brier" NLL:NLL \
+        "False positive rate:FPR at the threshold" "Matthews correlation:MCC" "ECE, 15 bins of equal mass:ECE (15 equal mass)"; do
+        want=$(metrics two | awk -v n="${pair#*:}" 'index($0, n) == 1 { print $(1 + split(n, part, " ")); exit }')
+        [ -n "$want" ] && [ "$(page "${pair%:*}")" = "$want" ] || { echo "$pair: $(page "${pair%:*}"), not $want"; false; }
+    done
+    # a share of rows has Wilson's interval, whatever the bootstrap
+    grep -F '<th scope="row">Accuracy</th>' a.html > acc
+    metrics report two --bootstrap 3 --seed 9 | grep -F '<th scope="row">Accuracy</th>' | cmp - acc
+    [[ $(cat acc) == *"<td class=\"soft\">0."*" to 0."* ]]
+    # AUROC has the bootstrap's
+    metrics report two --bootstrap 3 --seed 9 | grep -F '<th scope="row">AUROC</th>' > auroc
+    grep -F '<th scope="row">AUROC</th>' a.html | cmp -s - auroc && false
+    grep -q "bootstrap with 20 replicates and seed 42" a.html
+}
+
+@test "report: one class, few rows, many classes, several labels, numbers, groups" {
+    need_command gnuplot
+    echo '{"label":1,"score":0.5}' > one
+    metrics report one > a.html
+    grep -q "No picture: no class has both positive and negative rows" a.html
+    grep -q "nan\|inf<" a.html && false
+    awk 'BEGIN { for (i = 0; i < 60; i++) { printf "{\"label\":%d,\"logits\":[", i % 20; for (k = 0; k < 20; k++) printf "%s%g", k ? "," : "", (k == i % 20) * 2 + (k * 7 + i * 3) % 11 / 5; print "]}" } }' > many
+    metrics report many --bootstrap 2 > b.html
+    grep -q 'aria-label="Confusion matrix"' b.html
+    grep -q 'truth \\ predicted' b.html && false
+    awk 'BEGIN { for (i = 0; i < 40; i++) printf "{\"scores\":{\"a\":%g,\"b\":%g},\"gold\":[%s],\"source\":\"<%d>\"}\n", (i * 7 % 40) / 40, (i * 3 % 40) / 40, i % 3 == 0 ? "\"a\"" : i % 3 == 1 ? "\"a\",\"b\"" : "", i % 2 }' > multi
+    metrics report multi --bootstrap 2 --by source > c.html
+    grep -q "several a row" c.html
+    grep -q '<th scope="row">&lt;1&gt;</th><td>20</td>' c.html
+    for k in roc pr reliability hist; do metrics plot $k multi > /dev/null; done
+    run -3 --separate-stderr metrics plot confusion multi
+    [ "$stderr" = "metrics: 'multi': rows with several labels have no confusion matrix" ]
+    awk 'BEGIN { for (i = 0; i < 40; i++) printf "{\"value\":%g,\"gold\":%g}\n", i, i + i % 3 }' > values
+    metrics report values --bootstrap 2 > d.html
+    grep -q 'Spearman' d.html
+    run -3 --separate-stderr metrics plot hist values
+    [ "$stderr" = "metrics: 'values': values of a regression have no such picture" ]
+}
+
+@test "report: without gnuplot 4, a bad log, bad operands; the file is untouched" {
+    mkdir bin
+    ln -s "$(command -v metrics)" bin
+    echo old > x.html
+    run -4 --separate-stderr env PATH="$TMP/bin" metrics report two -o x.html
+    [ "$stderr" = "metrics: can't run 'gnuplot': it is not installed (Debian: gnuplot-nox)" ]
+    run -3 --separate-stderr metrics report two --log three -o x.html
+    [ "$stderr" = "metrics: 'three': no record with 'step' and 'loss': not a log of mbert-train" ]
+    run -2 --separate-stderr metrics report two three -o x.html
+    [ "$stderr" = "metrics: one file of scores, not 2; try --help" ]
+    [ "$(cat x.html)" = old ]
+    [ -z "$(find . -name '*.tmp.*')" ]
+    need_command gnuplot
+    run -4 sh -c 'metrics report two --bootstrap 1 > /dev/full'
+}
+
+# browser ARG...: headless, in a profile of its own; skip unless one is installed and starts
+browser() {
+    local b
+    for b in chromium chromium-browser google-chrome; do
+        command -v $b > /dev/null || continue
+        timeout 60 $b --headless --no-sandbox --disable-gpu --user-data-dir="$TMP/profile" --enable-logging=stderr "$@"
+        return
+    done
+    skip "no headless browser is installed (chromium)"
+}
+
+@test "report: opens in a browser without a word on its console" {
+    need_command gnuplot
+    echo '<!DOCTYPE html><title>t</title><p>there</p><script>console.error("seen")</script>' > control.html
+    browser --dump-dom "file://$TMP/control.html" > dom 2> said || skip "the browser does not start here"
+    grep -q there dom || skip "the browser does not start here"
+    grep -q 'CONSOLE.*seen' said # so that silence below means something
+    metrics report three --log log.jsonl --title 'A <b>"guard"</b> & co' --bootstrap 2 -o a.html
+    browser --dump-dom "file://$TMP/a.html" > dom 2> said
+    grep CONSOLE said && false
+    [ "$(grep -c '<svg role="img"' dom)" = 5 ]
+    grep -qF '<h1>A &lt;b&gt;"guard"&lt;/b&gt; &amp; co</h1>' dom
+    grep -qF '<th scope="row">&lt;b&gt;&amp;amp;</th>' dom
+    browser --hide-scrollbars --window-size=900,4000 --screenshot="$TMP/a.png" "file://$TMP/a.html" 2> said
+    [ "$(wc -c < a.png)" -gt 100000 ]
+}

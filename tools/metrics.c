@@ -2,6 +2,7 @@
 #include "common/base/die.h"
 #include "common/base/opt.h"
 #include "common/eval/assess.h"
+#include "common/eval/page.h"
 #include "common/eval/paired.h"
 #include "common/eval/picture.h"
 #include "common/eval/refit.h"
@@ -12,7 +13,7 @@
 
 enum { FILES = 2 };
 struct args {
-    const char *path, *positive, *validation, *title;
+    const char *path, *positive, *validation, *title, *log;
     char **file; /* [n] operands after the verb */
     int n, method, loaded;
     struct eval_options o;
@@ -80,6 +81,15 @@ plot(struct args *a)
     return EXIT_OK;
 }
 
+static int
+report(struct args *a)
+{
+    if (a->log)
+        runlog_read(&a->run, a->log);
+    page_make(&(struct page){ a->title, load(a, operand(a)), &a->o, a->log ? &a->run : NULL }, &a->out);
+    return EXIT_OK;
+}
+
 /*
  * Verbs, a line each; the first is the one without a name.  options: the long names that the
  * verb takes, each between blanks.  run fills a->out, which then goes to -o, and returns the
@@ -91,6 +101,7 @@ static const struct verb { const char *name, *synopsis, *options; int (*run)(str
     { "compare", "compare [OPTION...] A B", " json threshold positive metric bootstrap seed output quiet ", compare },
     { "calibrate", "calibrate [OPTION...] [FILE]", " json positive method output quiet ", calibrate },
     { "plot", "plot " PICTURE_NAMES " [FILE]", " positive threshold title output quiet ", plot },
+    { "report", "report [OPTION...] [FILE]", " positive threshold title log by bootstrap seed output quiet ", report },
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -115,12 +126,13 @@ main(int argc, char **argv)
         OPT_F64(0, "target-precision", &a.o.precision, 0, 1, "P", "the threshold of most recall with this precision"),
         OPT_STR(0, "validation", &a.validation, "FILE", "scores to choose that threshold on"),
         OPT_LIST(0, "gate", &a.o.gates, "EXPR", "status 1 unless it holds, as in auroc>=0.9"),
-        OPT_I64(0, "bootstrap", &a.o.bootstrap, 1, 1e6, "N", "intervals of N replicates (compare: 1000)"),
+        OPT_I64(0, "bootstrap", &a.o.bootstrap, 1, 1e6, "N", "intervals of N replicates (compare, report: 1000)"),
         OPT_I64(0, "seed", &a.o.seed, 0, 9e18, "N", "seed of the bootstrap (42)"),
         OPT_STR(0, "by", &a.o.by, "FIELD", "figures by the value of this field, too"),
         OPT_LIST(0, "metric", &a.o.metrics, "NAME", "compare: the figure to compare (auroc)"),
         OPT_ENUM(0, "method", &a.method, "temperature|platt", "calibrate: what to fit (temperature)"),
-        OPT_STR(0, "title", &a.title, "TEXT", "plot: its title, in place of its own"),
+        OPT_STR(0, "title", &a.title, "TEXT", "title of the picture or page"),
+        OPT_STR(0, "log", &a.log, "FILE", "report: log.jsonl of the training"),
         OPT_COMMON(&a.path),
         OPT_END
     };
