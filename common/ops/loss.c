@@ -1,5 +1,5 @@
 #include "common/ops/cpu.h"
-#include <math.h>
+#include "common/ops/lanes.h"
 
 /* Loss and gradient of one row, in double: rows are few or long, and the loss is reported.
  * d may be z.  w: weights, or NULL. */
@@ -33,6 +33,67 @@ ce_row(const struct row *r)
     for (int i = 0; i < r->n; i++)
         r->d[i] = (float)(scale * (exp((double)r->z[i] - m) / sum - (i == r->label)));
     return w * (log(sum) + m - right);
+}
+
+/* ---- rows of a vocabulary, in F32 by lanes: exponentials are all that they cost ------- */
+enum { LONG_ROW = 1024 };
+
+CLONES static float
+long_max(const float *z, int n)
+{
+    float m[LANES], most = -INFINITY;
+    int i = 0;
+    for (int j = 0; j < LANES; j++)
+        m[j] = -INFINITY;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++)
+            m[j] = z[i + j] > m[j] ? z[i + j] : m[j];
+    for (int j = 0; i < n; i++, j++)
+        m[j] = z[i] > m[j] ? z[i] : m[j];
+    for (int j = 0; j < LANES; j++)
+        most = m[j] > most ? m[j] : most;
+    return most;
+}
+
+/* e[i] = e^(z[i] - max), e may be z; their sum: pieces in F32, together in double. */
+CLONES static double
+long_exp(float *e, const float *z, int n, float max)
+{
+    double sum = 0;
+    for (int from = 0; from < n; from += LONG_ROW) {
+        const int end = from + LONG_ROW < n ? from + LONG_ROW : n;
+        float s[LANES] = { 0 };
+        int i = from;
+        for (; i + LANES <= end; i += LANES)
+            for (int j = 0; j < LANES; j++) {
+                e[i + j] = lane_exp(z[i + j] - max);
+                s[j] += e[i + j];
+            }
+        for (int j = 0; i < end; i++, j++)
+            s[j] += e[i] = lane_exp(z[i] - max);
+        for (int j = 0; j < LANES; j++)
+            sum += (double)s[j];
+    }
+    return sum;
+}
+
+CLONES static void
+long_scale(float *d, int n, float by)
+{
+    for (int i = 0; i < n; i++)
+        d[i] *= by;
+}
+
+static double
+ce_row_long(const struct row *r)
+{
+    const double right = (double)r->z[r->label], w = weight_of(r, r->label),
+                 scale = r->scale * w;
+    const float max = long_max(r->z, r->n);
+    const double sum = long_exp(r->d, r->z, r->n, max);
+    long_scale(r->d, r->n, (float)(scale / sum));
+    r->d[r->label] = (float)(scale * (exp(right - (double)max) / sum - 1));
+    return w * (log(sum) + (double)max - right);
 }
 
 /*
@@ -89,6 +150,7 @@ ce_row_by(const struct row *r, const struct loss_form *form)
     assert(r->label >= 0 && r->label < r->n);
     return form->focal > 0       ? focal_row(r, (double)form->focal)
            : form->smoothing > 0 ? smooth_row(r, (double)form->smoothing)
+           : r->n > LONG_ROW     ? ce_row_long(r)
                                  : ce_row(r);
 }
 
