@@ -284,8 +284,9 @@ failed(struct stream_in *s)
 static int
 check_foreign(struct stream_in *s)
 {
-    static const char *const known[] = { "input_ids", "cu_seqlens", "row",    "labels",
-                                         "truncated", "window",     "pooled", "final_hidden",
+    static const char *const known[] = { "input_ids", "cu_seqlens", "row",
+                                         "labels",    "truncated",  "window",
+                                         "spans",     "pooled",     "final_hidden",
                                          "logits",    "scores" };
     for (int i = s->r.tensors; i < s->r.tensors + s->r.foreign; i++) {
         const char *name = s->r.tensor[i].name;

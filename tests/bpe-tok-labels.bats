@@ -218,6 +218,12 @@ END
         sed 's/"input_ids":[^]]*\],//' want | sort > w
         diff w got
     done
+    for f in t b l; do python3 "$ROOT/tests/spec/read_stream.py" --writer "$f" > /dev/null; done
+    # and through joins, cuts and shards
+    tens cat --safetensors t > t.safetensors
+    tens wrap --kind tokens t.safetensors | tens cat --json | cmp - want
+    tens split -q --test 4 t train.st.zst test.st.zst
+    tens cat --json train.st.zst test.st.zst | sort | cmp - <(sort want)
     tens head -n 3 t | tens cat --json | cmp - <(head -n 3 want)
     # what a stream is for is one tensor still: spans only travel
     mbert-fwd -m tagger --emit hidden t | tens cat --npy | tail -c +129 | wc -c | grep -qx "$((4 * 96 * $(tens count t | sed -n 's/tokens.//p')))"

@@ -31,7 +31,7 @@ class Layout:
             need(re.fullmatch("[1-9][0-9]*", m.get(key, "1")), f"{key} is not a number")
         self.vocab = int(m.get("vocab", 1 << 31))
         self.longest = int(m.get("max_length", 1 << 31))
-        need(m.get("task", "single") in ("single", "multi", "regression"), "task " + m.get("task", ""))
+        need(m.get("task", "single") in ("single", "multi", "regression", "token"), "task " + m.get("task", ""))
         need(m.get("dtype", "F32") in FLOATS, "dtype " + m.get("dtype", ""))
         self.labels = json.loads(m.get("labels", "[]"))
         need(all(isinstance(x, str) for x in self.labels), "labels is not a list of names")
@@ -72,6 +72,7 @@ class Layout:
     def sequences(self, record, b, t):
         self.fits(record, "truncated", ("U8",), b)
         self.fits(record, "window", ("I32",), b)
+        self.fits(record, "spans", ("I32",), t, 2)
         if "truncated" in record.tensors:
             need(set(record.array("truncated")) <= {0, 1}, "truncated is not 0 or 1")
         if "labels" in record.tensors:
@@ -95,7 +96,7 @@ class Layout:
         elif task == "regression":
             self.fits(record, "labels", ("F32",), b)
         else:
-            need(shape in ([b], [t]), f"labels is {shape}")
+            need(shape == [t] or shape == [b] and task != "token", f"labels is {shape}")
             self.fits(record, "labels", ("I32",), None)
             top = len(self.labels) or 1 << 31
             need(all(x == -100 or 0 <= x < top for x in record.array("labels")), "a label outside the classes")
@@ -110,6 +111,8 @@ class Layout:
             names = [k for k in record.tensors if k == "final_hidden" or re.fullmatch(r"hidden\.\d+", k)]
             need(len(names) == 1, f"{names} in one record")
             need(self.fits(record, names[0], FLOATS, t, None), "no hidden")
+        elif kind == "logits" and record.tensors.get(kind, {}).get("shape", [b])[0] != b:
+            need(self.fits(record, kind, ("F32",), t, None), "no logits")
         else:
             need(self.fits(record, kind, ("F32",), b, None), f"no {kind}")
             if kind != "pooled":
