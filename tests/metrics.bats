@@ -177,7 +177,7 @@ FPR, same rows            0.0000"* ]]
     [ -z "$stderr" ]
     [[ $output == *"auroc>=0.55               0.6667   kept"* ]]
     run -1 --separate-stderr metrics --json --gate 'auroc>=0.7' --gate 'n>=6' --gate 'n>6' --gate 'n<6' --gate 'n<=5' test
-    [ "$stderr" = "metrics: gate missed 'auroc>=0.7': 0.666667
+    [ "$stderr" = "metrics: gate missed 'auroc>=0.7': 0.666666667
 metrics: gate missed 'n>6': 6
 metrics: gate missed 'n<6': 6
 metrics: gate missed 'n<=5': 6" ]
@@ -239,6 +239,19 @@ web                              2         1    0.5000    0.3333    1.0000    1.
     [ "$stderr" = "metrics: standard input:1: 'source' is neither a string nor a number" ]
     run -3 --separate-stderr metrics --by source <<< '{"label":1,"score":1,"source":"x\u0000y"}'
     [ "$stderr" = "metrics: standard input:1: 'source' holds a NUL" ]
+}
+
+@test "names that are long, not ASCII or move the cursor" {
+    cd "$TMP"
+    printf '{"scores":{"%s":0.9,"a\\u001b[2Jb":0.1},"gold":"a\\u001b[2Jb","s":"äöüäöüäöüäöüäöü"}\n' gefährlichgefährlich > s
+    run -0 metrics --by s s
+    [[ ${lines[1]} == "gefährlichgefähr "* ]]
+    [[ ${lines[2]} == "a?[2Jb "* ]]
+    [[ $output == *$'\näöüäöüäöüäö '* ]]
+    # a name of a file that is not UTF-8
+    cp s $'x\xff'
+    metrics compare --json --bootstrap 1 $'x\xff' s | grep -q $'"a":"x\xEF\xBF\xBD"'
+    metrics --json s | grep -q '"name":"a\\u001b\[2Jb"'
 }
 
 @test "multi-label: by class, all together, one class against the rest" {

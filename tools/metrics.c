@@ -23,9 +23,9 @@ struct args {
 };
 
 static const struct sample *
-load(struct args *a, const char *path)
+load(struct args *a, const char *path, const char *by)
 {
-    return scored_read(&a->scored[a->loaded++], path, a->positive, a->o.by);
+    return scored_read(&a->scored[a->loaded++], path, a->positive, by);
 }
 
 /* The one operand, or standard input. */
@@ -41,8 +41,8 @@ static int
 measure(struct args *a)
 {
     assess_check(&a->o, a->validation != NULL);
-    const struct sample *s = load(a, operand(a));
-    return assess_run(&a->o, s, a->validation ? load(a, a->validation) : NULL, &a->out);
+    const struct sample *s = load(a, operand(a), a->o.by);
+    return assess_run(&a->o, s, a->validation ? load(a, a->validation, NULL) : NULL, &a->out);
 }
 
 static int
@@ -50,7 +50,7 @@ compare(struct args *a)
 {
     if (a->n != 2)
         die_usage("compare needs two files of scores, A and B");
-    const struct sample *first = load(a, a->file[0]), *second = load(a, a->file[1]);
+    const struct sample *first = load(a, a->file[0], NULL), *second = load(a, a->file[1], NULL);
     scores_pair(&a->scored[0].scores, &a->scored[1].scores);
     paired_run(&a->o, (const char *const[]){ a->scored[0].scores.path, a->scored[1].scores.path }, first, second, &a->out);
     return EXIT_OK;
@@ -61,7 +61,7 @@ static int
 calibrate(struct args *a)
 {
     struct refit r = { .method = a->method == SCALING_PLATT ? REFIT_PLATT : REFIT_TEMPERATURE };
-    const struct sample *s = load(a, operand(a));
+    const struct sample *s = load(a, operand(a), NULL);
     refit_run(&r, s, a->o.json, &a->out);
     if (a->path)
         scaling_save(&(struct scaling){ (enum scaling_kind)a->method, s->classes, r.a, r.b }, a->path);
@@ -77,7 +77,7 @@ plot(struct args *a)
     const int training = d.kind == PICTURE_TRAINING;
     if (training)
         runlog_read(&a->run, d.from);
-    picture_make(&d, training ? NULL : load(a, d.from), &a->run, a->o.threshold, &a->out);
+    picture_make(&d, training ? NULL : load(a, d.from, NULL), &a->run, a->o.threshold, &a->out);
     return EXIT_OK;
 }
 
@@ -86,7 +86,7 @@ report(struct args *a)
 {
     if (a->log)
         runlog_read(&a->run, a->log);
-    page_make(&(struct page){ a->title, load(a, operand(a)), &a->o, a->log ? &a->run : NULL }, &a->out);
+    page_make(&(struct page){ a->title, load(a, operand(a), a->o.by), &a->o, a->log ? &a->run : NULL }, &a->out);
     return EXIT_OK;
 }
 
@@ -99,7 +99,7 @@ static const struct verb { const char *name, *synopsis, *options; int (*run)(str
     { "", "[OPTION...] [FILE]", " json threshold positive target-fpr target-precision validation gate bootstrap seed by "
       "output quiet ", measure },
     { "compare", "compare [OPTION...] A B", " json threshold positive metric bootstrap seed output quiet ", compare },
-    { "calibrate", "calibrate [OPTION...] [FILE]", " json positive method output quiet ", calibrate },
+    { "calibrate", "calibrate [OPTION...] [FILE]", " json method output quiet ", calibrate },
     { "plot", "plot " PICTURE_NAMES " [FILE]", " positive threshold title output quiet ", plot },
     { "report", "report [OPTION...] [FILE]", " positive threshold title log by bootstrap seed output quiet ", report },
 };

@@ -39,7 +39,7 @@ gate_check(struct gate *g, const struct measure *m)
     case GATE_GT: g->kept = v > g->bound; break;
     }
     if (!g->kept && isfinite(v))
-        fprintf(stderr, "%s: gate missed '%s': %.6g\n", argv0, g->text, v);
+        fprintf(stderr, "%s: gate missed '%s': %.9g\n", argv0, g->text, v);
     else if (!g->kept)
         fprintf(stderr, "%s: gate missed '%s': undefined\n", argv0, g->text);
     return g->kept;

@@ -1,7 +1,9 @@
 #include "common/eval/show.h"
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/base/utf8.h"
 
 void
 show_number(struct buf *b, double d)
@@ -12,17 +14,23 @@ show_number(struct buf *b, double d)
         buf_printf(b, "null");
 }
 
+/* Names of files may be any bytes, JSON is UTF-8: what is not becomes U+FFFD. */
 void
 show_string(struct buf *b, const char *s)
 {
+    size_t n = strlen(s);
     buf_add(b, "\"", 1);
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
+    for (size_t bytes; n; s += bytes, n -= bytes) {
+        bytes = utf8_character(s, n);
+        if (!bytes) {
+            buf_add(b, "\xEF\xBF\xBD", 3);
+            bytes = 1;
+        } else if (*s == '"' || *s == '\\')
             buf_add(b, (char[]){ '\\', *s }, 2);
         else if ((unsigned char)*s < 0x20)
             buf_printf(b, "\\u%04x", *s);
         else
-            buf_add(b, s, 1);
+            buf_add(b, s, bytes);
     }
     buf_add(b, "\"", 1);
 }
@@ -65,12 +73,32 @@ show_cell(char to[SHOW_CELL], double d)
 }
 
 const char *
-show_class(char to[SHOW_CELL], char *const *name, int k)
+show_class(char to[SHOW_CELL], char *const *name, int k, size_t most)
 {
     if (name)
-        snprintf(to, SHOW_CELL, "%.18s", name[k]);
-    else
-        snprintf(to, SHOW_CELL, "%d", k);
+        return show_name(to, name[k], most);
+    snprintf(to, SHOW_CELL, "%d", k);
+    return to;
+}
+
+const char *
+show_name(char to[SHOW_CELL], const char *name, size_t most)
+{
+    assert(most < SHOW_CELL);
+    const size_t n = strlen(name);
+    size_t at = 0;
+    while (at < n) {
+        const size_t bytes = utf8_character(name + at, n - at);
+        if (at + bytes > most)
+            break;
+        const int plain = bytes && (unsigned char)name[at] >= 0x20 && name[at] != 0x7f;
+        if (plain)
+            memcpy(to + at, name + at, bytes);
+        else
+            to[at] = '?'; /* nothing that moves a terminal's cursor */
+        at += bytes ? bytes : 1;
+    }
+    to[at] = 0;
     return to;
 }
 

@@ -29,7 +29,7 @@ static void
 class(struct buf *b, const struct sample *s, int k, int64_t rows, const double *d, int n)
 {
     char c[SHOW_CELL];
-    buf_printf(b, "%-18s%10" PRId64, show_class(c, s->name, k), rows);
+    buf_printf(b, "%-18s%10" PRId64, show_class(c, s->name, k, 18), rows);
     for (int i = 0; i < n; i++)
         buf_printf(b, "%10s", show_cell(c, d[i]));
     buf_printf(b, "\n");
@@ -41,9 +41,9 @@ confusion(const struct sample *s, const struct counts *c, struct buf *b)
     char n[SHOW_CELL];
     buf_printf(b, "\n%-18s", "truth \\ predicted");
     for (int k = 0; k < c->classes; k++)
-        buf_printf(b, "%10.9s", show_class(n, s->name, k));
+        buf_printf(b, "%10s", show_class(n, s->name, k, 9));
     for (int i = 0; i < c->classes; i++) {
-        buf_printf(b, "\n%-18s", show_class(n, s->name, i));
+        buf_printf(b, "\n%-18s", show_class(n, s->name, i, 18));
         for (int j = 0; j < c->classes; j++)
             buf_printf(b, "%10" PRId64, c->cell[i * c->classes + j]);
     }
@@ -189,11 +189,12 @@ groups(const struct report *r, struct buf *b)
     const struct sample *s = r->m->s;
     const struct column *c = columns(s);
     char cell[SHOW_CELL];
-    buf_printf(b, "\n%-24.24s%10s", r->by, "rows");
+    buf_printf(b, "\n%-24s%10s", show_name(cell, r->by, 23), "rows");
     for (int i = 0; c[i].head; i++)
         buf_printf(b, "%10s", c[i].head);
     for (int g = 0; g < s->groups; g++) {
-        buf_printf(b, "\n%-24.24s%10.0f", s->group_name[g], figures_value(&r->group[g], "n"));
+        buf_printf(b, "\n%-24s%10.0f", show_name(cell, s->group_name[g], 23),
+                   figures_value(&r->group[g], "n"));
         for (int i = 0; c[i].head; i++) {
             const double d = figures_value(&r->group[g], c[i].figure);
             if (!strcmp(c[i].figure, "n_pos"))
