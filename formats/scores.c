@@ -7,7 +7,8 @@
 
 enum form { FORM_NONE, FORM_SCORES, FORM_SCORE, FORM_LOGITS, FORM_VALUE };
 enum { CLASSES_MAX = 4096 };
-static const char *const form_name[] = { "", "\"scores\"", "\"label\" with \"score\"", "\"label\" with \"logits\"", "\"value\"" };
+static const char *const form_name[] = { "", "\"scores\"", "\"label\" with \"score\"",
+                                         "\"label\" with \"logits\"", "\"value\"" };
 
 struct reader {
     struct jsonl in;
@@ -33,7 +34,8 @@ static void
 settle(struct reader *r, int classes, int least)
 {
     if (classes < least || classes > CLASSES_MAX)
-        jsonl_bad(&r->in, "%d classes: metrics scores %d to %d of them", classes, least, CLASSES_MAX);
+        jsonl_bad(&r->in, "%d classes: metrics scores %d to %d of them", classes, least,
+                  CLASSES_MAX);
     r->s->classes = classes;
     r->score = mem_zalloc((size_t)classes, sizeof *r->score);
     r->of_logits = mem_zalloc((size_t)classes, sizeof *r->of_logits);
@@ -120,7 +122,8 @@ add_gold(struct reader *r, struct json_value gold)
             jsonl_bad(&r->in, "1 classes: metrics scores 2 to %d of them", CLASSES_MAX);
     }
     if (list != (r->s->task == SCORES_MULTI))
-        jsonl_bad(&r->in, list ? "'gold' is a list, but the first line's is not" : "'gold' is not a list, but the first line's is");
+        jsonl_bad(&r->in, list ? "'gold' is a list, but the first line's is not"
+                               : "'gold' is not a list, but the first line's is");
     if (!list) {
         add_label(r, class_of(r, gold));
         return;
@@ -142,7 +145,9 @@ read_logits(struct reader *r, struct json_value list)
     if (!r->score)
         settle(r, (int)json_size(list), 2);
     if ((int)json_size(list) != r->s->classes)
-        jsonl_bad(&r->in, r->form == FORM_SCORES ? "%zu logits for %d classes" : "%zu logits, but the first line has %d",
+        jsonl_bad(&r->in,
+                  r->form == FORM_SCORES ? "%zu logits for %d classes"
+                                         : "%zu logits, but the first line has %d",
                   json_size(list), r->s->classes);
     double *z = buf_room(&r->z, (size_t)r->s->classes * sizeof *z);
     for (struct json_iter it = json_iter(list); json_next(&it, NULL, NULL, &v);)
@@ -189,7 +194,8 @@ add_scores(struct reader *r, struct json_value line, struct json_value object)
     if (!r->s->name)
         first_names(r, object);
     if ((int)json_size(object) != r->s->classes)
-        jsonl_bad(&r->in, "'scores' has %zu classes, but the first line has %d", json_size(object), r->s->classes);
+        jsonl_bad(&r->in, "'scores' has %zu classes, but the first line has %d",
+                  json_size(object), r->s->classes);
     for (struct json_iter it = json_iter(object); json_next(&it, &key, &n, &v);) {
         const int k = scores_class(r->s, key, n);
         if (k < 0)
@@ -205,7 +211,8 @@ add_scores(struct reader *r, struct json_value line, struct json_value object)
     if (!r->s->n)
         r->with_logits = has;
     if (has != r->with_logits)
-        jsonl_bad(&r->in, has ? "'logits', but the first line has none" : "no 'logits', but the first line has them");
+        jsonl_bad(&r->in, has ? "'logits', but the first line has none"
+                              : "no 'logits', but the first line has them");
     if (has)
         r->s->calibrated |= apart(r, read_logits(r, logits));
     add_row(r, line);
@@ -283,7 +290,8 @@ add_line(struct reader *r, struct json_value line)
     if (i == sizeof forms / sizeof *forms)
         jsonl_bad(&r->in, "no field 'scores', 'score', 'logits' or 'value'");
     if (r->form && forms[i].form != r->form)
-        jsonl_bad(&r->in, "a line of the form %s after lines of the form %s", form_name[forms[i].form], form_name[r->form]);
+        jsonl_bad(&r->in, "a line of the form %s after lines of the form %s",
+                  form_name[forms[i].form], form_name[r->form]);
     r->form = forms[i].form;
     forms[i].add(r, line, v);
 }
@@ -303,7 +311,8 @@ scores_read(struct scores *s, const char *path, const char *by)
         add_line(&r, v);
     }
     if (!s->n && s->unlabelled)
-        die_data("'%s': no line has a gold label: nothing to measure", source_name(r.in.in));
+        die_data("'%s': no line has a gold label: nothing to measure",
+                 source_name(r.in.in));
     if (!s->n)
         die_data("'%s': no rows: nothing to measure", source_name(r.in.in));
     s->path = mem_strdup(source_name(r.in.in));

@@ -72,7 +72,8 @@ scores_positive(struct scores *s, const char *name)
     for (int64_t i = 0; i < s->n; i++) {
         p[2 * i + 1] = s->p[i * s->classes + k];
         p[2 * i] = 1 - p[2 * i + 1];
-        label[i] = s->task == SCORES_MULTI ? s->truth[i * s->classes + k] : s->label[i] == k;
+        label[i] =
+            s->task == SCORES_MULTI ? s->truth[i * s->classes + k] : s->label[i] == k;
     }
     const int other = s->task == SCORES_SINGLE && s->classes == 2;
     char *rest = mem_strdup(other ? s->name[!k] : "the rest"), *one = mem_strdup(name);
@@ -99,7 +100,8 @@ same_truth(const struct scores *a, const struct scores *b, int64_t i)
     const size_t C = (size_t)a->classes;
     switch (a->task) {
     case SCORES_SINGLE: return a->label[i] == b->label[i];
-    case SCORES_MULTI: return !memcmp(a->truth + (size_t)i * C, b->truth + (size_t)i * C, C);
+    case SCORES_MULTI:
+        return !memcmp(a->truth + (size_t)i * C, b->truth + (size_t)i * C, C);
     default: return a->gold[i] == b->gold[i];
     }
 }
@@ -111,18 +113,22 @@ scores_pair(const struct scores *a, const struct scores *b)
     for (int k = 0; same && a->name && k < a->classes; k++)
         same = !strcmp(a->name[k], b->name[k]);
     if (!same)
-        die_data("'%s' and '%s' have not the same classes in the same order", a->path, b->path);
+        die_data("'%s' and '%s' have not the same classes in the same order", a->path,
+                 b->path);
     const int64_t least = a->n < b->n ? a->n : b->n;
     for (int64_t i = 0; i < least; i++) {
-        const char *what = a->row && b->row && a->row[i] != b->row[i] ? "row" : !same_truth(a, b, i) ? "gold" : NULL;
+        const char *what = a->row && b->row && a->row[i] != b->row[i] ? "row"
+                           : !same_truth(a, b, i)                     ? "gold"
+                                                                      : NULL;
         if (what)
-            die_data("%s:%lld: '%s' is not that of %s:%lld: not the same rows", b->path, (long long)b->line[i],
-                     what, a->path, (long long)a->line[i]);
+            die_data("%s:%lld: '%s' is not that of %s:%lld: not the same rows", b->path,
+                     (long long)b->line[i], what, a->path, (long long)a->line[i]);
     }
     if (a->n != b->n) {
         const struct scores *more = a->n > b->n ? a : b, *less = a->n > b->n ? b : a;
-        die_data("%s:%lld: '%s' has no such row: %lld labelled rows, not %lld", more->path, (long long)more->line[least],
-                 less->path, (long long)less->n, (long long)more->n);
+        die_data("%s:%lld: '%s' has no such row: %lld labelled rows, not %lld", more->path,
+                 (long long)more->line[least], less->path, (long long)less->n,
+                 (long long)more->n);
     }
 }
 

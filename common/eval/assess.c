@@ -13,24 +13,28 @@ assess_check(const struct eval_options *o, int validation)
         die_usage("--target-fpr and --target-precision exclude each other");
     const int target = o->fpr >= 0 || o->precision >= 0;
     if (target && o->threshold >= 0)
-        die_usage("--threshold and --target-%s exclude each other", o->fpr >= 0 ? "fpr" : "precision");
+        die_usage("--threshold and --target-%s exclude each other",
+                  o->fpr >= 0 ? "fpr" : "precision");
     if (validation && !target)
         die_usage("--validation needs --target-fpr or --target-precision");
 }
 
 static int
-choose(struct target *t, const struct eval_options *o, const struct sample *s, const struct sample *validation)
+choose(struct target *t, const struct eval_options *o, const struct sample *s,
+       const struct sample *validation)
 {
     const struct sample *on = validation ? validation : s;
     *t = (struct target){ .kind = o->fpr >= 0 ? TARGET_FPR : TARGET_PRECISION, .same = !validation,
                           .limit = o->fpr >= 0 ? o->fpr : o->precision };
-    if (s->task != SAMPLE_SINGLE || s->classes != 2 || on->task != SAMPLE_SINGLE || on->classes != 2)
+    if (s->task != SAMPLE_SINGLE || s->classes != 2 || on->task != SAMPLE_SINGLE ||
+        on->classes != 2)
         die_usage("--target-%s needs two classes: name the positive one with --positive",
                   o->fpr >= 0 ? "fpr" : "precision");
     if (target_choose(t, on))
         return 1;
     fprintf(stderr, "%s: no threshold has %s %g on the %s rows\n", argv0,
-            t->kind == TARGET_FPR ? "FPR <=" : "precision >=", t->limit, validation ? "validation" : "same");
+            t->kind == TARGET_FPR ? "FPR <=" : "precision >=", t->limit,
+            validation ? "validation" : "same");
     return 0;
 }
 
@@ -46,7 +50,8 @@ bootstrap(struct report *r, struct measure *m)
     };
     const struct sample *s = m->s;
     struct asked asked[REPORT_INTERVALS];
-    const char *const *name = names[s->task == SAMPLE_SINGLE ? s->classes > 2 : s->task == SAMPLE_MULTI ? 2 : 3];
+    const int kind = s->task == SAMPLE_SINGLE ? s->classes > 2 : s->task == SAMPLE_MULTI ? 2 : 3;
+    const char *const *name = names[kind];
     for (; r->intervals < REPORT_INTERVALS && name[r->intervals]; r->intervals++) {
         const char *ask = name[r->intervals];
         r->interval_name[r->intervals] = ask;
@@ -60,12 +65,16 @@ bootstrap(struct report *r, struct measure *m)
 }
 
 int
-assess_run(const struct eval_options *o, const struct sample *s, const struct sample *validation,
-           struct buf *out)
+assess_run(const struct eval_options *o, const struct sample *s,
+           const struct sample *validation, struct buf *out)
 {
     struct target t;
     struct gate gate[OPT_LIST_MAX];
-    struct report r = { .replicates = o->bootstrap > 0 ? o->bootstrap : 0, .seed = (uint64_t)o->seed, .by = o->by, .gate = gate, .gates = o->gates.n };
+    struct report r = { .replicates = o->bootstrap > 0 ? o->bootstrap : 0,
+                        .seed = (uint64_t)o->seed,
+                        .by = o->by,
+                        .gate = gate,
+                        .gates = o->gates.n };
     double threshold = o->threshold >= 0 ? o->threshold : .5;
     int kept = 1;
     if (o->fpr >= 0 || o->precision >= 0) {

@@ -13,8 +13,8 @@ bootstrap_draw(uint32_t *w, int64_t n, uint64_t seed, int64_t replicate)
 }
 
 void
-bootstrap_intervals(struct measure *m, const struct asked *what, int count, int64_t replicates,
-                    uint64_t seed, struct interval *out)
+bootstrap_intervals(struct measure *m, const struct asked *what, int count,
+                    int64_t replicates, uint64_t seed, struct interval *out)
 {
     uint32_t *w = mem_array((size_t)m->s->n, sizeof *w);
     double *v = mem_array(mem_mul((size_t)replicates, (size_t)count), sizeof *v);

@@ -26,7 +26,8 @@ add(struct bin *b, int64_t rows, double conf, double hit)
 }
 
 double
-calibration_mass(const struct ranked *r, int64_t n, const uint32_t *w, struct bin *bin, int *bins)
+calibration_mass(const struct ranked *r, int64_t n, const uint32_t *w, struct bin *bin,
+                 int *bins)
 {
     int64_t total = 0, at = 0;
     int b = 0;
@@ -65,7 +66,8 @@ calibration_width(const struct ranked *r, int64_t n, const uint32_t *w, struct b
     for (int64_t i = 0; i < n; i++) {
         const int b = (int)floor(CALIBRATION_BINS * r[i].score);
         const int64_t weight = ranked_weight(&r[i], w);
-        add(&bin[b < CALIBRATION_BINS ? b : CALIBRATION_BINS - 1], weight, r[i].score, r[i].truth);
+        add(&bin[b < CALIBRATION_BINS ? b : CALIBRATION_BINS - 1], weight, r[i].score,
+            r[i].truth);
         total += weight;
     }
     return finish(bin, CALIBRATION_BINS, total);

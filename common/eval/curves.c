@@ -76,7 +76,8 @@ curve_auprc(const struct curve *c)
     if (!c->positives)
         return NAN;
     for (int64_t i = 0; i < c->steps; i++) {
-        sum += (double)(c->tp[i] - tp) / (double)c->positives * ((double)c->tp[i] / (double)(c->tp[i] + c->fp[i]));
+        sum += (double)(c->tp[i] - tp) / (double)c->positives *
+               ((double)c->tp[i] / (double)(c->tp[i] + c->fp[i]));
         tp = c->tp[i];
     }
     return sum;
@@ -85,7 +86,8 @@ curve_auprc(const struct curve *c)
 static struct point
 at(const struct curve *c, int64_t i)
 {
-    return (struct point){ (double)c->tp[i] / (double)c->positives, (double)c->fp[i] / (double)c->negatives, c->score[i] };
+    return (struct point){ (double)c->tp[i] / (double)c->positives,
+                           (double)c->fp[i] / (double)c->negatives, c->score[i] };
 }
 
 struct point
@@ -117,7 +119,8 @@ curve_tpr_at_precision(const struct curve *c, double least)
     if (!c->positives || !c->negatives)
         return (struct point){ NAN, NAN, NAN };
     for (int64_t i = 0; i < c->steps; i++)
-        if ((double)c->tp[i] / (double)(c->tp[i] + c->fp[i]) >= least && at(c, i).tpr > best.tpr)
+        if ((double)c->tp[i] / (double)(c->tp[i] + c->fp[i]) >= least &&
+            at(c, i).tpr > best.tpr)
             best = at(c, i);
     return best;
 }

@@ -105,8 +105,11 @@ figures_value(const struct figures *f, const char *name)
 int
 figures_falls(const char *name, size_t n)
 {
-    static const char *const falling[] = { "fpr", "fnr", "hamming", "brier", "nll", "ece_mass", "ece_width",
-                                           "ece_top_mass", "ece_top_width", "nll_at_temperature", "mse", "rmse", "mae" };
+    static const char *const falling[] = {
+        "fpr",      "fnr",       "hamming",      "brier",         "nll",
+        "ece_mass", "ece_width", "ece_top_mass", "ece_top_width", "nll_at_temperature",
+        "mse",      "rmse",      "mae"
+    };
     for (size_t i = 0; i < sizeof falling / sizeof *falling; i++)
         if (strlen(falling[i]) == n && !memcmp(falling[i], name, n))
             return 1;

@@ -101,7 +101,8 @@ cross_entropy(double x, double t)
 }
 
 static double
-loss(const double *s, const unsigned char *truth, int64_t n, const double target[2], double a, double b)
+loss(const double *s, const unsigned char *truth, int64_t n, const double target[2],
+     double a, double b)
 {
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
@@ -111,8 +112,8 @@ loss(const double *s, const unsigned char *truth, int64_t n, const double target
 
 /* Newton's step for (a, b); returns the decrease that a small step along it promises. */
 static double
-step(const double *s, const unsigned char *truth, int64_t n, const double target[2], double a, double b,
-     double *da, double *db)
+step(const double *s, const unsigned char *truth, int64_t n, const double target[2],
+     double a, double b, double *da, double *db)
 {
     double ga = 0, gb = 0, aa = 1e-12, ab = 0, bb = 1e-12;
     for (int64_t i = 0; i < n; i++) {

@@ -24,7 +24,8 @@ gate_parse(struct gate *g, const char *text, const struct measure *m)
     if (!measure_ask(m, text, (size_t)(sign - text), &g->asked)) {
         struct buf names = { 0 };
         measure_names(m, &names);
-        die_usage("option --gate: no figure '%.*s' here, but %.*s", (int)(sign - text), text, (int)names.n, names.p);
+        die_usage("option --gate: no figure '%.*s' here, but %.*s", (int)(sign - text),
+                  text, (int)names.n, names.p);
     }
 }
 

@@ -78,7 +78,9 @@ measure_free(struct measure *m)
 
 enum { C_PRECISION, C_RECALL, C_F1, C_AUROC, C_AUPRC };
 static const char *const class_figure[] = { "precision", "recall", "f1", "auroc", "auprc" };
-static const char *const curve_figure[] = { "recall@fpr", "tpr@fpr", "fpr@recall", "fpr@tpr", "precision@recall", "recall@precision" };
+static const char *const curve_figure[] = { "recall@fpr",       "tpr@fpr",
+                                            "fpr@recall",       "fpr@tpr",
+                                            "precision@recall", "recall@precision" };
 enum { CLASS_FIGURES = 5, CURVE_FIGURES = 6 };
 
 static int
@@ -100,7 +102,9 @@ find(const char *s, size_t n, const char *const *names, int count)
 static int
 class_figures(const struct sample *s)
 {
-    return s->task == SAMPLE_REGRESSION ? 0 : s->task == SAMPLE_SINGLE && s->classes == 2 ? C_AUROC : CLASS_FIGURES;
+    return s->task == SAMPLE_REGRESSION                  ? 0
+           : s->task == SAMPLE_SINGLE && s->classes == 2 ? C_AUROC
+                                                         : CLASS_FIGURES;
 }
 
 static int
@@ -153,7 +157,8 @@ int
 measure_ask(const struct measure *m, const char *name, size_t n, struct asked *a)
 {
     const struct sample *s = m->s;
-    const int many = s->task == SAMPLE_SINGLE && s->classes > 2, multi = s->task == SAMPLE_MULTI;
+    const int many = s->task == SAMPLE_SINGLE && s->classes > 2,
+              multi = s->task == SAMPLE_MULTI;
     *a = (struct asked){ 0 };
     if (is(name, n, "ece"))
         name = many ? "ece_top_mass" : "ece_mass", n = strlen(name);
@@ -173,7 +178,8 @@ value_class(const struct measure *m, int which, int k)
     const struct multilabel *l = &m->multilabel;
     const int multi = m->s->task == SAMPLE_MULTI;
     switch (which) {
-    case C_PRECISION: return multi ? multilabel_precision(l, k) : counts_precision(&q->counts, k);
+    case C_PRECISION:
+        return multi ? multilabel_precision(l, k) : counts_precision(&q->counts, k);
     case C_RECALL: return multi ? multilabel_recall(l, k) : counts_recall(&q->counts, k);
     case C_F1: return multi ? multilabel_f1(l, k) : counts_f1(&q->counts, k);
     case C_AUROC: return multi ? l->auroc[k] : q->auroc_ovr[k];

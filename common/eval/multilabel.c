@@ -176,7 +176,8 @@ count(struct multilabel *m, const struct multilabel_rows *r, const uint32_t *w)
             continue;
         for (int k = 0; k < s->classes; k++) {
             const int64_t c = i * s->classes + k;
-            int64_t *cell[2][2] = { { NULL, m->fp }, { m->fn, m->tp } }; /* [truth][predicted] */
+            /* [truth][predicted] */
+            int64_t *cell[2][2] = { { NULL, m->fp }, { m->fn, m->tp } };
             int64_t *to = cell[s->truth[c]][s->p[c] >= r->threshold];
             if (to)
                 to[k] += weight;

@@ -59,8 +59,8 @@ finish(struct difference *d, double *v, int64_t n, int falls)
 }
 
 void
-paired_bootstrap(struct difference *d, struct measure *a, struct measure *b, const struct asked *what,
-                 int count, int64_t replicates, uint64_t seed)
+paired_bootstrap(struct difference *d, struct measure *a, struct measure *b,
+                 const struct asked *what, int count, int64_t replicates, uint64_t seed)
 {
     uint32_t *w = mem_array((size_t)a->s->n, sizeof *w);
     double *v = mem_array(mem_mul((size_t)replicates, (size_t)count), sizeof *v);
@@ -70,9 +70,12 @@ paired_bootstrap(struct difference *d, struct measure *a, struct measure *b, con
         measure_take(a, r < 0 ? NULL : w); /* first the rows as they are */
         measure_take(b, r < 0 ? NULL : w);
         for (int k = 0; k < count; k++) {
-            const double first = measure_value(a, &what[k]), second = measure_value(b, &what[k]);
+            const double first = measure_value(a, &what[k]),
+                         second = measure_value(b, &what[k]);
             if (r < 0)
-                d[k] = (struct difference){ .first = first, .second = second, .difference = first - second };
+                d[k] = (struct difference){ .first = first,
+                                            .second = second,
+                                            .difference = first - second };
             else
                 v[k * replicates + r] = first - second;
         }
@@ -102,14 +105,16 @@ json(const struct result *r, struct buf *b)
     buf_printf(b, ",\"b\":");
     show_string(b, r->file[1]);
     if (m) {
-        buf_printf(b, ",\"mcnemar\":{\"both_right\":%" PRId64 ",\"a_only\":%" PRId64 ",\"b_only\":%" PRId64
-                   ",\"both_wrong\":%" PRId64 ",\"method\":\"%s\"", m->both, m->first, m->second, m->neither,
-                   m->exact ? "exact" : "chi2");
+        buf_printf(b,
+                   ",\"mcnemar\":{\"both_right\":%" PRId64 ",\"a_only\":%" PRId64
+                   ",\"b_only\":%" PRId64 ",\"both_wrong\":%" PRId64 ",\"method\":\"%s\"",
+                   m->both, m->first, m->second, m->neither, m->exact ? "exact" : "chi2");
         show_field(b, "chi2", m->chi2);
         show_field(b, "p", m->p);
         buf_printf(b, "}");
     }
-    buf_printf(b, ",\"boot\":%" PRId64 ",\"seed\":%" PRId64 ",\"metrics\":{", r->replicates, r->seed);
+    buf_printf(b, ",\"boot\":%" PRId64 ",\"seed\":%" PRId64 ",\"metrics\":{", r->replicates,
+               r->seed);
     for (int k = 0; k < r->count; k++) {
         const struct difference *d = &r->d[k];
         buf_add(b, ",", k > 0);
@@ -135,25 +140,29 @@ table(const struct result *r, struct buf *b)
     if (m) {
         buf_printf(b, "\n%-22s%10s%10s\n", "", "B right", "B wrong");
         buf_printf(b, "%-22s%10" PRId64 "%10" PRId64 "\n", "A right", m->both, m->first);
-        buf_printf(b, "%-22s%10" PRId64 "%10" PRId64 "\n", "A wrong", m->second, m->neither);
+        buf_printf(b, "%-22s%10" PRId64 "%10" PRId64 "\n", "A wrong", m->second,
+                   m->neither);
         buf_printf(b, "McNemar, %-13s%10s   p = %.4g\n", m->exact ? "exact" : "chi-square",
                    m->exact ? "" : show_cell(cell, m->chi2), m->p);
     }
-    buf_printf(b, "\n%-22s%10s%10s%10s   %-20s%s\n", "", "A", "B", "A - B", "95 % interval", "A not better");
+    buf_printf(b, "\n%-22s%10s%10s%10s   %-20s%s\n", "", "A", "B", "A - B", "95 % interval",
+               "A not better");
     for (int k = 0; k < r->count; k++) {
         const struct difference *d = &r->d[k];
         const double column[] = { d->first, d->second, d->difference };
         buf_printf(b, "%-22s", r->name[k]);
         for (int i = 0; i < 3; i++)
             buf_printf(b, "%10s", show_cell(cell, column[i]));
-        snprintf(range, sizeof range, "[%s, %s]", show_cell(low, d->interval.low), show_cell(high, d->interval.high));
+        snprintf(range, sizeof range, "[%s, %s]", show_cell(low, d->interval.low),
+                 show_cell(high, d->interval.high));
         buf_printf(b, "   %-20s%s\n", range, show_cell(cell, d->not_better));
     }
 }
 
 /* The figures that o names, or the usual one, as what[] asks for them; returns how many. */
 static int
-ask(const struct eval_options *o, const struct measure *m, const char *const **name, struct asked *what)
+ask(const struct eval_options *o, const struct measure *m, const char *const **name,
+    struct asked *what)
 {
     static const char *const usual[] = { "auroc", "rmse" };
     const int count = o->metrics.n ? o->metrics.n : 1;
@@ -163,7 +172,8 @@ ask(const struct eval_options *o, const struct measure *m, const char *const **n
             continue;
         struct buf names = { 0 };
         measure_names(m, &names);
-        die_usage("option --metric: no figure '%s' here, but %.*s", (*name)[k], (int)names.n, names.p);
+        die_usage("option --metric: no figure '%s' here, but %.*s", (*name)[k],
+                  (int)names.n, names.p);
     }
     return count;
 }
@@ -177,7 +187,11 @@ paired_run(const struct eval_options *o, const char *const file[2], const struct
     struct asked what[OPT_LIST_MAX];
     struct difference d[OPT_LIST_MAX];
     struct mcnemar m;
-    struct result r = { .file = file, .d = d, .n = a->n, .replicates = o->bootstrap > 0 ? o->bootstrap : 1000, .seed = o->seed };
+    struct result r = { .file = file,
+                        .d = d,
+                        .n = a->n,
+                        .replicates = o->bootstrap > 0 ? o->bootstrap : 1000,
+                        .seed = o->seed };
     r.count = ask(o, first, &r.name, what);
     paired_mcnemar(&m, first, second);
     r.m = a->task == SAMPLE_REGRESSION ? NULL : &m;

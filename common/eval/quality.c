@@ -9,7 +9,7 @@ struct quality_rows {
     double threshold;
     int *predicted;        /* [n] */
     double *brier, *nll;   /* [n] */
-    struct ranked **rank;  /* [classes] by the score of a class; binary: [1] alone; NULL until used */
+    struct ranked **rank;  /* [classes] by a class's score, NULL until used; binary: [1] alone */
     struct ranked *top;    /* by the confidence of the predicted class */
     struct curve curve;
 };
@@ -195,7 +195,8 @@ quality_take(struct quality *q, struct quality_rows *r, const uint32_t *w)
         const int64_t weight = w ? w[i] : 1;
         counts_put(&q->counts, s->label[i], r->predicted[i], weight);
         q->brier += (double)weight * r->brier[i];
-        q->nll += weight ? (double)weight * r->nll[i] : 0; /* an infinite one that is not drawn */
+        /* one that is infinite may not be drawn */
+        q->nll += weight ? (double)weight * r->nll[i] : 0;
     }
     q->n = q->counts.n;
     q->brier /= (double)q->n;
@@ -221,8 +222,8 @@ quality_init(struct quality *q, int classes)
 }
 
 void
-quality_measure(struct quality *q, const int *label, const double *p, const double *z, int64_t n,
-                int classes, double threshold)
+quality_measure(struct quality *q, const int *label, const double *p, const double *z,
+                int64_t n, int classes, double threshold)
 {
     const struct sample s = { .classes = classes, .n = n, .label = label, .p = p, .z = z };
     struct quality_rows *r = quality_rows_new(&s, threshold);

@@ -12,7 +12,8 @@ temperature(struct refit *r, const struct sample *s, const double *z)
     struct fit f;
     fit_temperature(&f, z, s->label, s->n, s->classes);
     if (isnan(f.temperature))
-        die_data("the logits of every row are equal: no temperature does better than another");
+        die_data("the logits of every row are equal: no temperature does better than "
+                 "another");
     if (f.at_bound)
         warn("temperature %g is the end of what is searched", f.temperature);
     r->a = f.temperature;
@@ -77,7 +78,8 @@ static void
 report(const struct refit *r, int64_t n, const double d[2][4], int json, struct buf *b)
 {
     static const char *const name[] = { "ece_mass", "ece_width", "brier", "nll" };
-    static const char *const shown[] = { "ECE (15 equal mass)", "ECE (15 equal width)", "Brier", "NLL" };
+    static const char *const shown[] = { "ECE (15 equal mass)", "ECE (15 equal width)",
+                                         "Brier", "NLL" };
     char cell[SHOW_CELL];
     const int two = r->method == REFIT_PLATT;
     if (!json) {
@@ -89,7 +91,8 @@ report(const struct refit *r, int64_t n, const double d[2][4], int json, struct 
         }
         return;
     }
-    buf_printf(b, "{\"n\":%lld,\"method\":\"%s\"", (long long)n, two ? "platt" : "temperature");
+    buf_printf(b, "{\"n\":%lld,\"method\":\"%s\"", (long long)n,
+               two ? "platt" : "temperature");
     show_field(b, two ? "a" : "temperature", r->a);
     if (two)
         show_field(b, "b", r->b);
@@ -118,7 +121,8 @@ refit_run(struct refit *r, const struct sample *s, int json, struct buf *out)
         cells = sample_cells(s);
         s = &cells;
     }
-    double *z = sample_logits(s, s->raw), *p = mem_array(mem_mul((size_t)s->n, (size_t)s->classes), sizeof *p);
+    double *z = sample_logits(s, s->raw);
+    double *p = mem_array(mem_mul((size_t)s->n, (size_t)s->classes), sizeof *p);
     (r->method == REFIT_PLATT ? platt : temperature)(r, s, z);
     figures(d[0], s, s->p, s->z);
     scale(r, z, p, s->n, s->classes);

@@ -85,7 +85,9 @@ wilson(const struct quality *q, struct buf *b)
 {
     const int64_t *c = q->counts.cell;
     buf_printf(b, ",\"wilson\":{");
-    show_interval(b, "accuracy", interval_wilson(round(counts_accuracy(&q->counts) * (double)q->n), (double)q->n));
+    show_interval(
+        b, "accuracy",
+        interval_wilson(round(counts_accuracy(&q->counts) * (double)q->n), (double)q->n));
     if (q->classes == 2) {
         buf_printf(b, ",");
         show_interval(b, "recall", interval_wilson((double)c[3], (double)q->positives));
@@ -125,7 +127,8 @@ multilabel(const struct sample *s, const struct multilabel *m, struct buf *b)
     buf_printf(b, ",\"per_class\":[");
     for (int k = 0; k < m->classes; k++) {
         class(b, s, k, m->tp[k] + m->fn[k]);
-        buf_printf(b, ",\"tp\":%" PRId64 ",\"fp\":%" PRId64 ",\"fn\":%" PRId64, m->tp[k], m->fp[k], m->fn[k]);
+        buf_printf(b, ",\"tp\":%" PRId64 ",\"fp\":%" PRId64 ",\"fn\":%" PRId64, m->tp[k],
+                   m->fp[k], m->fn[k]);
         show_field(b, "precision", multilabel_precision(m, k));
         show_field(b, "recall", multilabel_recall(m, k));
         show_field(b, "f1", multilabel_f1(m, k));
@@ -134,7 +137,8 @@ multilabel(const struct sample *s, const struct multilabel *m, struct buf *b)
         buf_printf(b, "}");
     }
     buf_printf(b, "],\"wilson\":{");
-    show_interval(b, "subset_accuracy", interval_wilson(round(m->subset_accuracy * (double)m->n), (double)m->n));
+    show_interval(b, "subset_accuracy",
+                  interval_wilson(round(m->subset_accuracy * (double)m->n), (double)m->n));
     buf_printf(b, "},\"ece_bins\":%d", CALIBRATION_BINS);
     bins(b, "bins_mass", m->mass, m->mass_bins);
     bins(b, "bins_width", m->width, CALIBRATION_BINS);
@@ -147,7 +151,8 @@ target(const struct target *t, struct buf *b)
     const double tp = (double)t->tp, fp = (double)t->fp;
     const double positives = (double)t->positives, negatives = (double)t->negatives;
     buf_printf(b, ",\"target\":{\"%s\":%.17g,\"chosen_on\":\"%s\",\"n\":%" PRId64,
-               t->kind == TARGET_FPR ? "fpr" : "precision", t->limit, t->same ? "same rows" : "validation", t->n);
+               t->kind == TARGET_FPR ? "fpr" : "precision", t->limit,
+               t->same ? "same rows" : "validation", t->n);
     show_field(b, "threshold", t->threshold);
     show_field(b, "realised_fpr", fp / negatives);
     show_field(b, "realised_recall", tp / positives);

@@ -50,8 +50,13 @@ sample_cells(const struct sample *s)
         p[2 * i] = 1 - s->p[i];
         p[2 * i + 1] = s->p[i];
     }
-    return (struct sample){ .task = SAMPLE_SINGLE, .classes = 2, .n = n, .label = label, .p = p,
-                            .z = pairs(s->z, n), .raw = pairs(s->raw, n) };
+    return (struct sample){ .task = SAMPLE_SINGLE,
+                            .classes = 2,
+                            .n = n,
+                            .label = label,
+                            .p = p,
+                            .z = pairs(s->z, n),
+                            .raw = pairs(s->raw, n) };
 }
 
 /* Rows row[0..n) of a table of `width` bytes a row, or NULL of NULL. */

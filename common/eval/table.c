@@ -63,8 +63,10 @@ binary(const struct report *r, const struct quality *q, struct buf *b)
         row_point(b, what, q->tpr_at[i].tpr, q->tpr_at[i].threshold);
     }
     row_point(b, "FPR at TPR 95 %", q->fpr_at_95.fpr, q->fpr_at_95.threshold);
-    show_row(b, "FPR at the threshold", q->fpr, interval_wilson((double)c[1], (double)q->negatives));
-    show_row(b, "FNR at the threshold", q->fnr, interval_wilson((double)c[2], (double)q->positives));
+    show_row(b, "FPR at the threshold", q->fpr,
+             interval_wilson((double)c[1], (double)q->negatives));
+    show_row(b, "FNR at the threshold", q->fnr,
+             interval_wilson((double)c[2], (double)q->positives));
     show_row(b, "ECE (15 equal mass)", q->ece_mass, none);
 }
 
@@ -78,18 +80,22 @@ quality(const struct report *r, struct buf *b)
     for (int k = 0; k < q->classes; k++)
         class(b, r->m->s, k, counts_support(c, k),
               (double[]){ counts_precision(c, k), counts_recall(c, k), counts_f1(c, k),
-                          two ? NAN : q->auroc_ovr[k], two ? NAN : q->auprc_ovr[k] }, two ? 3 : 5);
+                          two ? NAN : q->auroc_ovr[k], two ? NAN : q->auprc_ovr[k] },
+              two ? 3 : 5);
     confusion(r->m->s, c, b);
     buf_printf(b, "%-22s%10" PRId64 "\n", "rows", q->n);
-    show_row(b, "accuracy", counts_accuracy(c), interval_wilson(round(counts_accuracy(c) * (double)q->n), (double)q->n));
+    show_row(b, "accuracy", counts_accuracy(c),
+             interval_wilson(round(counts_accuracy(c) * (double)q->n), (double)q->n));
     show_row(b, "macro F1", counts_macro_f1(c), report_interval(r, "macro_f1"));
     show_row(b, "weighted F1", counts_weighted_f1(c), none);
     show_row(b, "MCC", counts_mcc(c), none);
     if (two)
         binary(r, q, b);
     else {
-        show_row(b, "AUROC, one vs rest", q->auroc_macro, report_interval(r, "auroc_ovr_macro"));
-        show_row(b, "AUPRC, one vs rest", q->auprc_macro, report_interval(r, "auprc_ovr_macro"));
+        show_row(b, "AUROC, one vs rest", q->auroc_macro,
+                 report_interval(r, "auroc_ovr_macro"));
+        show_row(b, "AUPRC, one vs rest", q->auprc_macro,
+                 report_interval(r, "auprc_ovr_macro"));
         show_row(b, "ECE (15 equal mass)", q->ece_top_mass, none);
     }
     show_row(b, "Brier", q->brier, none);
@@ -107,8 +113,9 @@ multilabel(const struct report *r, struct buf *b)
     head(b, 1);
     for (int k = 0; k < m->classes; k++)
         class(b, r->m->s, k, m->tp[k] + m->fn[k],
-              (double[]){ multilabel_precision(m, k), multilabel_recall(m, k), multilabel_f1(m, k), m->auroc[k],
-                          m->auprc[k] }, 5);
+              (double[]){ multilabel_precision(m, k), multilabel_recall(m, k),
+                          multilabel_f1(m, k), m->auroc[k], m->auprc[k] },
+              5);
     buf_printf(b, "\n%-22s%10" PRId64 "\n", "rows", m->n);
     show_row(b, "subset accuracy", m->subset_accuracy,
              interval_wilson(round(m->subset_accuracy * (double)m->n), (double)m->n));
@@ -152,10 +159,13 @@ target(const struct report *r, struct buf *b)
         { "recall", { t->tp, c[3] }, { t->positives, c[2] + c[3] } },
         { "precision", { t->tp, c[3] }, { t->tp + t->fp, c[1] + c[3] } },
     };
-    const char *where[] = { t->same ? "where chosen" : "validation", t->same ? "same rows" : "test" };
-    buf_printf(b, "\nthreshold %.9g: %s %s %g on %s\n", t->threshold, t->kind == TARGET_FPR ? "FPR" : "precision",
+    const char *where[] = { t->same ? "where chosen" : "validation",
+                            t->same ? "same rows" : "test" };
+    buf_printf(b, "\nthreshold %.9g: %s %s %g on %s\n", t->threshold,
+               t->kind == TARGET_FPR ? "FPR" : "precision",
                t->kind == TARGET_FPR ? "<=" : ">=", t->limit,
-               t->same ? "these rows themselves, for want of --validation" : "the validation rows");
+               t->same ? "these rows themselves, for want of --validation"
+                       : "the validation rows");
     for (size_t i = 0; i < sizeof rate / sizeof *rate; i++)
         for (int k = t->same; k < 2; k++) {
             char what[48];
@@ -171,13 +181,22 @@ struct column { const char *head, *figure; };
 static const struct column *
 columns(const struct sample *s)
 {
-    static const struct column two[COLUMNS] = { { "positive", "n_pos" }, { "accuracy", "accuracy" }, { "macro F1", "macro_f1" },
-                                                { "AUROC", "auroc" }, { "recall", "recall" }, { "FPR", "fpr" } };
-    static const struct column many[COLUMNS] = { { "accuracy", "accuracy" }, { "macro F1", "macro_f1" }, { "AUROC", "auroc_ovr_macro" } };
-    static const struct column multi[COLUMNS] = { { "subset", "subset_accuracy" }, { "micro F1", "micro_f1" },
-                                                  { "macro F1", "macro_f1" }, { "AUROC", "auroc_macro" } };
-    static const struct column value[COLUMNS] = { { "RMSE", "rmse" }, { "MAE", "mae" }, { "R2", "r2" },
-                                                  { "Pearson", "pearson" }, { "Spearman", "spearman" } };
+    static const struct column two[COLUMNS] = {
+        { "positive", "n_pos" }, { "accuracy", "accuracy" }, { "macro F1", "macro_f1" },
+        { "AUROC", "auroc" },    { "recall", "recall" },     { "FPR", "fpr" }
+    };
+    static const struct column many[COLUMNS] = { { "accuracy", "accuracy" },
+                                                 { "macro F1", "macro_f1" },
+                                                 { "AUROC", "auroc_ovr_macro" } };
+    static const struct column multi[COLUMNS] = { { "subset", "subset_accuracy" },
+                                                  { "micro F1", "micro_f1" },
+                                                  { "macro F1", "macro_f1" },
+                                                  { "AUROC", "auroc_macro" } };
+    static const struct column value[COLUMNS] = { { "RMSE", "rmse" },
+                                                  { "MAE", "mae" },
+                                                  { "R2", "r2" },
+                                                  { "Pearson", "pearson" },
+                                                  { "Spearman", "spearman" } };
     if (s->task == SAMPLE_SINGLE)
         return s->classes == 2 ? two : many;
     return s->task == SAMPLE_MULTI ? multi : value;
@@ -222,7 +241,7 @@ report_table(const struct report *r, struct buf *b)
         buf_printf(b, "\n");
     for (int i = 0; i < r->gates; i++) {
         char cell[SHOW_CELL];
-        buf_printf(b, "%-22s%10s   %s\n", r->gate[i].text, show_cell(cell, r->gate[i].value),
-                   r->gate[i].kept ? "kept" : "missed");
+        buf_printf(b, "%-22s%10s   %s\n", r->gate[i].text,
+                   show_cell(cell, r->gate[i].value), r->gate[i].kept ? "kept" : "missed");
     }
 }

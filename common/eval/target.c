@@ -16,7 +16,8 @@ target_choose(struct target *t, const struct sample *s)
         truth[i] = s->label[i] == 1;
     }
     curve_make(&c, score, truth, s->n);
-    const struct point p = t->kind == TARGET_FPR ? curve_tpr_at_fpr(&c, t->limit) : curve_tpr_at_precision(&c, t->limit);
+    const struct point p = t->kind == TARGET_FPR ? curve_tpr_at_fpr(&c, t->limit)
+                                                 : curve_tpr_at_precision(&c, t->limit);
     t->threshold = p.threshold;
     t->n = c.n;
     t->positives = c.positives;

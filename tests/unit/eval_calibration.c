@@ -90,8 +90,10 @@ order(void **state)
 static void
 weighted(void **state)
 {
-    static const double conf[] = { .1, .3, .3, .6, .9 }, out[] = { .1, .1, .1, .3, .6, .6, .9 };
-    static const unsigned char hit[] = { 0, 1, 0, 1, 1 }, out_hit[] = { 0, 0, 0, 0, 1, 1, 1 };
+    static const double conf[] = { .1, .3, .3, .6, .9 },
+                        out[] = { .1, .1, .1, .3, .6, .6, .9 };
+    static const unsigned char hit[] = { 0, 1, 0, 1, 1 },
+                               out_hit[] = { 0, 0, 0, 0, 1, 1, 1 };
     static const uint32_t w[] = { 3, 0, 1, 2, 1 };
     struct bin a[CALIBRATION_BINS], b[CALIBRATION_BINS];
     int bins;
@@ -108,6 +110,8 @@ weighted(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(few_rows), cmocka_unit_test(edges), cmocka_unit_test(order), cmocka_unit_test(weighted) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(few_rows), cmocka_unit_test(edges),
+                                        cmocka_unit_test(order),
+                                        cmocka_unit_test(weighted) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

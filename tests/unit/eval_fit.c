@@ -34,7 +34,8 @@ three_classes(void **state)
 static void
 bounds(void **state)
 {
-    static const double right[] = { 0, 1, 1, 0 }, wrong[] = { 1, 0, 0, 1 }, equal[] = { 2, 2, -1, -1 };
+    static const double right[] = { 0, 1, 1, 0 }, wrong[] = { 1, 0, 0, 1 },
+                        equal[] = { 2, 2, -1, -1 };
     static const int label[] = { 1, 0 };
     struct fit f;
     (void)state;
@@ -82,7 +83,8 @@ platt_separable(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(three_classes), cmocka_unit_test(bounds),
-                                        cmocka_unit_test(platt), cmocka_unit_test(platt_separable) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(three_classes),
+                                        cmocka_unit_test(bounds), cmocka_unit_test(platt),
+                                        cmocka_unit_test(platt_separable) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,15 +7,18 @@
 #include <math.h>
 #include "common/eval/bootstrap.h"
 
-#define CLOSE(a, b) assert_true(fabs((a) - (double)(b)) <= 1e-12 * fabs((double)(b)) + 1e-15)
+#define CLOSE(a, b)                                                                        \
+    assert_true(fabs((a) - (double)(b)) <= 1e-12 * fabs((double)(b)) + 1e-15)
 
 /* statsmodels 0.15 proportion_confint(method="wilson") */
 static void
 wilson(void **state)
 {
     static const struct { double k, n, low, high; } cases[] = {
-        { 0, 10, 0, 0.27753279986288926 }, { 7, 10, 0.39677814746114537, 0.8922087325936989 },
-        { 10, 10, 0.7224672001371106, 1 }, { 1, 1, 0.2065493143772374, 1 },
+        { 0, 10, 0, 0.27753279986288926 },
+        { 7, 10, 0.39677814746114537, 0.8922087325936989 },
+        { 10, 10, 0.7224672001371106, 1 },
+        { 1, 1, 0.2065493143772374, 1 },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -35,7 +38,8 @@ percentile(void **state)
     const struct interval i = interval_percentile(v, 9);
     CLOSE(i.low, 1.15);
     CLOSE(i.high, 7.85);
-    assert_true(interval_percentile(one, 1).low == 2 && interval_percentile(one, 1).high == 2);
+    assert_true(interval_percentile(one, 1).low == 2 &&
+                interval_percentile(one, 1).high == 2);
     assert_true(isnan(interval_percentile(none, 1).low));
 }
 
@@ -60,6 +64,8 @@ draws(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(wilson), cmocka_unit_test(percentile), cmocka_unit_test(draws) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(wilson),
+                                        cmocka_unit_test(percentile),
+                                        cmocka_unit_test(draws) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,8 @@
 #include "common/eval/target.h"
 #include "tests/unit/lcg.h"
 
-#define CLOSE(a, b) assert_true(fabs((a) - (double)(b)) <= 1e-12 * fabs((double)(b)) + 1e-15)
+#define CLOSE(a, b)                                                                        \
+    assert_true(fabs((a) - (double)(b)) <= 1e-12 * fabs((double)(b)) + 1e-15)
 enum { N = 40, C = 3, M = 50 };
 
 static double
@@ -37,19 +38,35 @@ static void
 multi_label(void **state)
 {
     static const struct { const char *name; double value; } want[] = {
-        { "micro_f1", 0.7878787878787878 }, { "macro_f1", 0.7656384573670612 }, { "weighted_f1", 0.804699777770689 },
-        { "micro_precision", 0.7222222222222222 }, { "micro_recall", 0.8666666666666667 },
-        { "subset_accuracy", 0.525 }, { "hamming", 0.175 }, { "auroc_micro", 0.9485925925925927 },
-        { "auroc_macro", 0.9577126549139897 }, { "auroc", 0.9577126549139897 }, { "auprc_micro", 0.9212962962962963 },
-        { "auprc_macro", 0.9095298510757449 }, { "precision[0]", 0.9545454545454546 }, { "recall[0]", 0.84 },
-        { "f1[1]", 0.6206896551724138 }, { "auroc[1]", 0.9200626959247649 }, { "auprc[2]", 0.8712522045855379 },
-        { "brier", 0.10774739583333333 }, { "nll", 0.35274063038812964 }, { "n", N }, { "classes", C },
+        { "micro_f1", 0.7878787878787878 },
+        { "macro_f1", 0.7656384573670612 },
+        { "weighted_f1", 0.804699777770689 },
+        { "micro_precision", 0.7222222222222222 },
+        { "micro_recall", 0.8666666666666667 },
+        { "subset_accuracy", 0.525 },
+        { "hamming", 0.175 },
+        { "auroc_micro", 0.9485925925925927 },
+        { "auroc_macro", 0.9577126549139897 },
+        { "auroc", 0.9577126549139897 },
+        { "auprc_micro", 0.9212962962962963 },
+        { "auprc_macro", 0.9095298510757449 },
+        { "precision[0]", 0.9545454545454546 },
+        { "recall[0]", 0.84 },
+        { "f1[1]", 0.6206896551724138 },
+        { "auroc[1]", 0.9200626959247649 },
+        { "auprc[2]", 0.8712522045855379 },
+        { "brier", 0.10774739583333333 },
+        { "nll", 0.35274063038812964 },
+        { "n", N },
+        { "classes", C },
     };
     double p[N * C];
     unsigned char truth[N * C];
     (void)state;
     make_multi(p, truth);
-    const struct sample s = { .task = SAMPLE_MULTI, .classes = C, .n = N, .truth = truth, .p = p };
+    const struct sample s = {
+        .task = SAMPLE_MULTI, .classes = C, .n = N, .truth = truth, .p = p
+    };
     struct measure *m = measure_new(&s, .5);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         CLOSE(ask(m, want[i].name), want[i].value);
@@ -76,7 +93,9 @@ values(void **state)
     make_values(p, gold);
     for (int i = 0; i < M; i++)
         w[i] = i % 3;
-    const struct sample s = { .task = SAMPLE_REGRESSION, .classes = 1, .n = M, .gold = gold, .p = p };
+    const struct sample s = {
+        .task = SAMPLE_REGRESSION, .classes = 1, .n = M, .gold = gold, .p = p
+    };
     struct measure *m = measure_new(&s, .5);
     CLOSE(ask(m, "mse"), 0.82);
     CLOSE(ask(m, "rmse"), 0.9055385138137416);
@@ -94,7 +113,8 @@ values(void **state)
     for (int i = 0; i < M; i++)
         gold[i] = .1; /* its mean is not .1: no variance all the same */
     m = measure_new(&s, .5);
-    assert_true(isnan(ask(m, "r2")) && isnan(ask(m, "pearson")) && isnan(ask(m, "spearman")));
+    assert_true(isnan(ask(m, "r2")) && isnan(ask(m, "pearson")) &&
+                isnan(ask(m, "spearman")));
     measure_free(m);
 }
 
@@ -119,7 +139,8 @@ weighed(const struct sample *s)
     measure_take(a, NULL);
     struct measure *plain = measure_new(s, .5);
     for (int i = 0; i < a->figures.n; i++)
-        assert_true(a->figures.at[i].value == plain->figures.at[i].value || isnan(plain->figures.at[i].value));
+        assert_true(a->figures.at[i].value == plain->figures.at[i].value ||
+                    isnan(plain->figures.at[i].value));
     measure_free(plain);
     measure_free(a);
     measure_free(b);
@@ -134,9 +155,11 @@ weights(void **state)
     int label[N];
     (void)state;
     make_multi(p, truth);
-    weighed(&(struct sample){ .task = SAMPLE_MULTI, .classes = C, .n = N, .truth = truth, .p = p });
+    weighed(&(struct sample){
+        .task = SAMPLE_MULTI, .classes = C, .n = N, .truth = truth, .p = p });
     make_values(values_p, gold);
-    weighed(&(struct sample){ .task = SAMPLE_REGRESSION, .classes = 1, .n = M, .gold = gold, .p = values_p });
+    weighed(&(struct sample){
+        .task = SAMPLE_REGRESSION, .classes = 1, .n = M, .gold = gold, .p = values_p });
     for (int i = 0; i < N; i++) {
         double sum = 1e-3;
         label[i] = truth[i * C] + truth[i * C + 1];
@@ -171,8 +194,11 @@ eight(double *p, char **name)
 static void
 names(void **state)
 {
-    static const char *const unknown[] = { "", "f2", "f1[]", "f1[ok", "f1[no", "auroc[bad]", "recall@fpr=", "recall@fpr=x",
-                                           "recall@fpr=2", "recall@fpr=-1", "f1@fpr=.1", "temperature", "recall@fpr" };
+    static const char *const unknown[] = {
+        "",           "f2",          "f1[]",         "f1[ok",        "f1[no",
+        "auroc[bad]", "recall@fpr=", "recall@fpr=x", "recall@fpr=2", "recall@fpr=-1",
+        "f1@fpr=.1",  "temperature", "recall@fpr"
+    };
     double p[16];
     char ok[] = "ok", bad[] = "bad[1]", *name[] = { ok, bad };
     struct asked a;
@@ -212,14 +238,16 @@ targets(void **state)
     const struct sample s = eight(p, NULL);
     struct target t = { .kind = TARGET_FPR, .limit = .25 };
     assert_true(target_choose(&t, &s));
-    assert_true(t.threshold == .8 && t.tp == 3 && t.fp == 1 && t.positives == 4 && t.negatives == 4 && t.n == 8);
+    assert_true(t.threshold == .8 && t.tp == 3 && t.fp == 1 && t.positives == 4 &&
+                t.negatives == 4 && t.n == 8);
     t = (struct target){ .kind = TARGET_PRECISION, .limit = .75 };
     assert_true(target_choose(&t, &s));
     assert_true(t.threshold == .8 && t.tp == 3 && t.fp == 1);
     t = (struct target){ .kind = TARGET_PRECISION, .limit = .6 };
     assert_true(target_choose(&t, &s));
     assert_true(t.threshold == .3 && t.tp == 4 && t.fp == 2);
-    static const int turned[] = { 0, 1, 1, 1, 1, 1, 1, 1 }; /* the highest score is the one negative's */
+    /* the highest score is the one negative's */
+    static const int turned[] = { 0, 1, 1, 1, 1, 1, 1, 1 };
     const struct sample worst = { .classes = 2, .n = 8, .label = turned, .p = p };
     t = (struct target){ .kind = TARGET_FPR, .limit = .5 };
     assert_false(target_choose(&t, &worst));
@@ -228,7 +256,9 @@ targets(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(multi_label), cmocka_unit_test(values), cmocka_unit_test(weights),
-                                        cmocka_unit_test(names), cmocka_unit_test(targets) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(multi_label),
+                                        cmocka_unit_test(values), cmocka_unit_test(weights),
+                                        cmocka_unit_test(names),
+                                        cmocka_unit_test(targets) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

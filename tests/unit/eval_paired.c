@@ -8,7 +8,8 @@
 #include "common/eval/paired.h"
 #include "tests/unit/lcg.h"
 
-#define CLOSE(a, b) assert_true(fabs((a) - (double)(b)) <= 1e-12 * fabs((double)(b)) + 1e-15)
+#define CLOSE(a, b)                                                                        \
+    assert_true(fabs((a) - (double)(b)) <= 1e-12 * fabs((double)(b)) + 1e-15)
 
 /* statsmodels 0.15 mcnemar(exact=True), mcnemar(exact=False, correction=True) */
 static void
@@ -48,11 +49,13 @@ difference_of_two(void **state)
             p[k][2 * i] = 1 - p[k][2 * i + 1];
         }
     }
-    const struct sample s[2] = { { .classes = 2, .n = N, .label = label, .p = p[0] }, { .classes = 2, .n = N, .label = label, .p = p[1] } };
+    const struct sample s[2] = { { .classes = 2, .n = N, .label = label, .p = p[0] },
+                                 { .classes = 2, .n = N, .label = label, .p = p[1] } };
     struct measure *a = measure_new(&s[0], .5), *b = measure_new(&s[1], .5);
     paired_mcnemar(&t, a, b);
     assert_int_equal(t.both + t.first + t.second + t.neither, N);
-    CLOSE((double)(t.first - t.second) / N, figures_value(&a->figures, "accuracy") - figures_value(&b->figures, "accuracy"));
+    CLOSE((double)(t.first - t.second) / N,
+          figures_value(&a->figures, "accuracy") - figures_value(&b->figures, "accuracy"));
     assert_true(measure_ask(a, "brier", 5, &what));
     const double whole = measure_value(a, &what) - measure_value(b, &what);
     paired_bootstrap(&d, a, b, &what, 1, R, 42);
@@ -63,7 +66,8 @@ difference_of_two(void **state)
         bootstrap_draw(w, N, 42, r);
         for (int i = 0; i < N; i++)
             for (int k = 0; k < 2; k++)
-                sum[k] += w[i] * (p[k][2 * i + 1] - label[i]) * (p[k][2 * i + 1] - label[i]);
+                sum[k] +=
+                    w[i] * (p[k][2 * i + 1] - label[i]) * (p[k][2 * i + 1] - label[i]);
         v[r] = (sum[0] - sum[1]) / N;
         worse += v[r] >= 0; /* less is better */
     }
@@ -78,6 +82,7 @@ difference_of_two(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(mcnemar_test), cmocka_unit_test(difference_of_two) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(mcnemar_test),
+                                        cmocka_unit_test(difference_of_two) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
