@@ -22,7 +22,8 @@ struct scores {
     int *label;           /* [n] 0..classes-1: single-label */
     unsigned char *truth; /* [n * classes] 0 or 1: multi-label */
     double *gold;         /* [n]: regression */
-    double *p;            /* [n * classes] probabilities; binary: p[2 i + 1] is the score; regression: values */
+    double *p;            /* [n * classes] probabilities; binary: p[2 i + 1] is the score;
+                             regression: values */
     double *z;            /* [n * classes] logits, or NULL */
     int calibrated;       /* p is not what z gives: a calibration came between */
     char **name;          /* [classes], or NULL: forms (b) and (c) */

@@ -24,9 +24,9 @@ struct sample {
     char *const *group_name;    /* [groups], sorted by bytes */
 };
 /*
- * Fresh logits [n * classes], as temperatures want them: a copy of z when there is one, else of probabilities q clipped to
- * [2^-52, 1 - 2^-52] (0, ln q - ln(1 - q)) for two classes, ln q - ln(1 - q) each for
- * multi-label, ln q each for more.
+ * Fresh logits [n * classes], as temperatures want them: a copy of z when there is one, else of
+ * probabilities q clipped to [2^-52, 1 - 2^-52] (0, ln q - ln(1 - q)) for two classes,
+ * ln q - ln(1 - q) each for multi-label, ln q each for more.
  */
 double *sample_logits(const struct sample *s, const double *z);
 /*
