@@ -17,7 +17,8 @@ series_of(struct run *r, const struct jsonl *in, const char *key, size_t n)
     if (n <= PREFIX || memcmp(key, prefix, PREFIX))
         return NULL;
     for (int i = 0; i < r->evals; i++)
-        if (strlen(r->eval[i].name) == n - PREFIX && !memcmp(r->eval[i].name, key + PREFIX, n - PREFIX))
+        if (strlen(r->eval[i].name) == n - PREFIX &&
+            !memcmp(r->eval[i].name, key + PREFIX, n - PREFIX))
             return &r->eval[i];
     if (r->evals == RUN_EVALS)
         jsonl_bad(in, "more than %d figures named eval_*", RUN_EVALS);
@@ -54,7 +55,9 @@ runlog_read(struct run *r, const char *path)
     struct json_value v;
     const char *why;
     int got;
-    *r = (struct run){ .loss.name = mem_strdup("loss"), .lr.name = mem_strdup("lr"), .grad_norm.name = mem_strdup("grad_norm") };
+    *r = (struct run){ .loss.name = mem_strdup("loss"),
+                       .lr.name = mem_strdup("lr"),
+                       .grad_norm.name = mem_strdup("grad_norm") };
     jsonl_open(&in, path);
     while ((got = jsonl_next(&in, &v, &why))) {
         if (got < 0)
@@ -62,6 +65,7 @@ runlog_read(struct run *r, const char *path)
         add_record(r, &in, v);
     }
     if (!r->loss.n)
-        die_data("'%s': no record with 'step' and 'loss': not a log of mbert-train", source_name(in.in));
+        die_data("'%s': no record with 'step' and 'loss': not a log of mbert-train",
+                 source_name(in.in));
     jsonl_close(&in);
 }

@@ -64,7 +64,8 @@ start(const char *const argv[], const int fd[3], const char *hint)
     for (int i = 0; i < 3; i++)
         if ((errno = posix_spawn_file_actions_adddup2(&todo, fd[i], i)))
             die_sys("can't run '%s'", argv[0]);
-    const int why = posix_spawnp(&pid, argv[0], &todo, NULL, (char *const *)(uintptr_t)argv, environ);
+    const int why =
+        posix_spawnp(&pid, argv[0], &todo, NULL, (char *const *)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&todo);
     errno = why == ENOENT ? 0 : why;
     if (why == ENOENT)
@@ -74,7 +75,7 @@ start(const char *const argv[], const int fd[3], const char *hint)
     return pid;
 }
 
-/* ": " and the text as one line, blanks squeezed, cut to SAID bytes; "" when there is none. */
+/* ": " and the text as one line, blanks squeezed, cut to SAID bytes; "" without any. */
 static const char *
 one_line(const struct buf *b, char line[SAID])
 {
@@ -93,7 +94,8 @@ one_line(const struct buf *b, char line[SAID])
 }
 
 void
-child_run(const char *const argv[], const void *in, size_t n, struct buf *out, const char *hint)
+child_run(const char *const argv[], const void *in, size_t n, struct buf *out,
+          const char *hint)
 {
     const char *program = argv[0];
     const int fd[3] = { memory_file(program), memory_file(program), memory_file(program) };

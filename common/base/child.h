@@ -17,7 +17,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-void child_run(const char *const argv[], const void *in, size_t n, struct buf *out, const char *hint);
+void child_run(const char *const argv[], const void *in, size_t n, struct buf *out,
+               const char *hint);
 #ifdef __cplusplus
 }
 #endif

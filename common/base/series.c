@@ -7,7 +7,7 @@ series_add(struct series *s, double x, double y)
 {
     while (s->n && s->x[s->n - 1] >= x)
         s->n--;
-    if (!(s->n & (s->n - 1))) { /* room doubles; after points went it may be there already */
+    if (!(s->n & (s->n - 1))) { /* room doubles; where points went it may be there already */
         const size_t room = s->n ? 2 * (size_t)s->n : 1;
         s->x = mem_realloc(s->x, room, sizeof *s->x);
         s->y = mem_realloc(s->y, room, sizeof *s->y);

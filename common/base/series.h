@@ -13,10 +13,11 @@ void series_free(struct series *s); /* the name too */
 
 enum { RUN_EVALS = 32 };
 struct run {
-    struct series loss, lr, grad_norm;           /* n 0: it logged none */
+    struct series loss, lr, grad_norm; /* n 0: it logged none */
     int evals;
-    struct series eval[RUN_EVALS];               /* figures of evaluations, by their names */
+    struct series eval[RUN_EVALS];     /* figures of evaluations, by their names */
 };
-const struct series *run_eval(const struct run *r, const char *name); /* NULL: none of them */
+/* The evaluation figure of that name, or NULL. */
+const struct series *run_eval(const struct run *r, const char *name);
 void run_free(struct run *r);
 #endif

@@ -20,20 +20,25 @@ canvas_start(const struct plot *p, const char *name, int width, int height, stru
     buf_printf(b, "set encoding utf8\n");
     switch (p->form) {
     case PLOT_TEXT:
-        buf_printf(b, "set term dumb nofeed size %d,%d noenhanced mono\n", p->columns, p->lines);
+        buf_printf(b, "set term dumb nofeed size %d,%d noenhanced mono\n", p->columns,
+                   p->lines);
         buf_printf(b, "set tics scale 0.5\n");
         return;
     case PLOT_PNG: /* twice the pixels: read on dense screens, printed */
-        buf_printf(b, "set term pngcairo size %d,%d font 'Sans,13' fontscale 1.5 linewidth 2 pointscale 2 noenhanced\n",
+        buf_printf(b,
+                   "set term pngcairo size %d,%d font 'Sans,13' fontscale 1.5 linewidth 2 "
+                   "pointscale 2 noenhanced\n",
                    2 * width, 2 * height);
         break;
     case PLOT_SVG:
     case PLOT_INLINE:
-        buf_printf(b, "set term svg size %d,%d font 'sans-serif,13' name '%s' noenhanced%s\n", width, height, name,
-                   p->form == PLOT_SVG ? " background 'white'" : "");
+        buf_printf(b,
+                   "set term svg size %d,%d font 'sans-serif,13' name '%s' noenhanced%s\n",
+                   width, height, name, p->form == PLOT_SVG ? " background 'white'" : "");
         break;
     }
-    buf_printf(b, "set border 3\nset tics nomirror out scale 0.5\nset grid lw 0.5 lc rgb '#" CANVAS_GREY "' dt 3\n");
+    buf_printf(b, "set border 3\nset tics nomirror out scale 0.5\nset grid lw 0.5 lc rgb "
+                  "'#" CANVAS_GREY "' dt 3\n");
     buf_printf(b, "set key samplen 2 spacing 1.2 Left reverse\n");
 }
 

@@ -4,30 +4,43 @@
 #include <string.h>
 #include "common/base/utf8.h"
 
+/* A rule or two a line. */
 static const char style[] =
-    ":root{color-scheme:light dark;--ink:#1a1a1e;--paper:#fff;--soft:#5c5c66;--line:#d6d6dd;--shade:#f4f4f7}\n"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e6e6ea;--paper:#17171b;--soft:#a2a2ad;--line:#3b3b44;--shade:#212127}}\n"
-    "@media print{:root{--ink:#000;--paper:#fff;--soft:#444;--line:#bbb;--shade:#f4f4f4;color-scheme:light}"
-    "figure,table{break-inside:avoid}h2{break-after:avoid}}\n"
-    "body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}\n"
+    ":root{color-scheme:light dark;--ink:#1a1a1e;--paper:#fff;--soft:#5c5c66;\n"
+    "--line:#d6d6dd;--shade:#f4f4f7}\n"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e6e6ea;--paper:#17171b;--soft:#a2a2ad;\n"
+    "--line:#3b3b44;--shade:#212127}}\n"
+    "@media print{:root{color-scheme:light;--ink:#000;--paper:#fff;--soft:#444;\n"
+    "--line:#bbb;--shade:#f4f4f4}figure,table{break-inside:avoid}h2{break-after:avoid}}\n"
+    "body{margin:0;background:var(--paper);color:var(--ink);\n"
+    "font:16px/1.5 system-ui,sans-serif}\n"
     "main{max-width:62rem;margin:0 auto;padding:2rem 1.25rem 4rem}\n"
     "h1{font-size:1.75rem;line-height:1.2;margin:0 0 .5rem;overflow-wrap:anywhere}\n"
-    "h2{font-size:1.2rem;margin:2.5rem 0 .75rem;border-bottom:1px solid var(--line);padding-bottom:.25rem}\n"
-    "p{max-width:46rem;margin:.5rem 0}.soft,figcaption,caption{color:var(--soft);font-size:.9rem}\n"
-    ".wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.75rem 0}\n"
-    "th,td{padding:.25rem .75rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}\n"
-    "th:first-child,td:first-child{text-align:left;padding-left:.25rem}thead th{color:var(--soft);font-weight:600;white-space:normal}\n"
-    "tbody th{font-weight:400;white-space:normal;overflow-wrap:anywhere;min-width:6rem}td.on{background:var(--shade);font-weight:600}\n"
-    "caption{text-align:left;padding:.25rem}details{margin:.75rem 0}summary{cursor:pointer;color:var(--soft)}\n"
+    "h2{font-size:1.2rem;margin:2.5rem 0 .75rem;padding-bottom:.25rem;\n"
+    "border-bottom:1px solid var(--line)}\n"
+    "p{max-width:46rem;margin:.5rem 0}\n"
+    ".soft,figcaption{color:var(--soft);font-size:.9rem}\n"
+    ".wide{overflow-x:auto}\n"
+    "table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.75rem 0}\n"
+    "th,td{padding:.25rem .75rem;text-align:right;white-space:nowrap;\n"
+    "border-bottom:1px solid var(--line)}\n"
+    "th:first-child,td:first-child{text-align:left;padding-left:.25rem}\n"
+    "thead th{color:var(--soft);font-weight:600;white-space:normal}\n"
+    "tbody th{font-weight:400;white-space:normal;overflow-wrap:anywhere;min-width:6rem}\n"
+    "td.on{background:var(--shade);font-weight:600}\n"
+    "details{margin:.75rem 0}summary{cursor:pointer;color:var(--soft)}\n"
     "figure{margin:1rem 0}figure svg{max-width:100%;height:auto}\n"
-    "svg [stroke=black]{stroke:currentColor}svg [fill=black]{fill:currentColor}svg g[color=black]{color:inherit}svg use[color=white]{color:var(--paper)}\n";
+    "svg [stroke=black]{stroke:currentColor}svg [fill=black]{fill:currentColor}\n"
+    "svg g[color=black]{color:inherit}svg use[color=white]{color:var(--paper)}\n";
 
 void
 html_start(struct buf *b, const char *title)
 {
     buf_printf(b, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n"
-                  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
+                  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src "
+                  "'none'; style-src 'unsafe-inline'\">\n"
+                  "<meta name=\"viewport\" content=\"width=device-width, "
+                  "initial-scale=1\">\n<title>");
     html_text(b, title);
     buf_printf(b, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<main>\n", style);
 }
@@ -141,7 +154,8 @@ past(const char *p, const char *end, const char *name)
 void
 html_svg(struct buf *b, const char *name, const char *label, const char *svg, size_t n)
 {
-    static const char *const names[] = { " id=\"", " id='", "href=\"#", "href='#", "url(#" };
+    static const char *const names[] = { " id=\"", " id='", "href=\"#", "href='#",
+                                         "url(#" };
     const char *end = svg + n, *p = memmem(svg, n, "<svg", 4), *q;
     int tag = 1;
     if (!p)

@@ -12,7 +12,9 @@
 static int
 named(const char *name)
 {
-    static const char *const names[PICTURES] = { "roc", "pr", "reliability", "confusion", "hist", "training" };
+    static const char *const names[PICTURES] = {
+        "roc", "pr", "reliability", "confusion", "hist", "training"
+    };
     for (int i = 0; i < PICTURES; i++)
         if (!strcmp(names[i], name))
             return i;
@@ -26,7 +28,7 @@ ends_in(const char *s, const char *end)
     return n > m && !strcmp(s + n - m, end);
 }
 
-/* A variable that says so, else the terminal's size, else `otherwise`; between least and most. */
+/* A variable's size, else the terminal's, else `otherwise`; between least and most. */
 static int
 size_of(const char *variable, int terminal, int otherwise, int least, int most)
 {
@@ -47,12 +49,14 @@ form(const char *path)
     }
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w))
         w = (struct winsize){ 0 };
-    return (struct plot){ .form = PLOT_TEXT, .columns = size_of("COLUMNS", w.ws_col, 80, 40, 500),
-                          .lines = size_of("LINES", w.ws_row ? w.ws_row - 1 : 0, 24, 16, 200) };
+    return (struct plot){ .form = PLOT_TEXT,
+                          .columns = size_of("COLUMNS", w.ws_col, 80, 40, 500),
+                          .lines = size_of("LINES", w.ws_row - 1, 24, 16, 200) };
 }
 
 void
-picture_ask(struct drawing *d, int n, char *const *word, const char *path, const char *title)
+picture_ask(struct drawing *d, int n, char *const *word, const char *path,
+            const char *title)
 {
     const int kind = n ? named(word[0]) : -1;
     if (kind < 0 || n > 2)
@@ -61,11 +65,20 @@ picture_ask(struct drawing *d, int n, char *const *word, const char *path, const
     d->plot.title = title;
 }
 
-/* ---- curves ----------------------------------------------------------------------------- */
+/* ---- curves -------------------------------------------------------------------------- */
 static int
 truth_of(const struct sample *s, int64_t i, int k)
 {
     return s->task == SAMPLE_MULTI ? s->truth[i * s->classes + k] : s->label[i] == k;
+}
+
+static int64_t
+positives(const struct sample *s, int k)
+{
+    int64_t n = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        n += truth_of(s, i, k);
+    return n;
 }
 
 static void
@@ -84,32 +97,40 @@ one_curve(struct plot_curve *c, const struct sample *s, int k, char text[16])
 }
 
 static const char *
-curves(enum picture kind, const struct sample *s, double threshold, const struct plot *p, struct buf *b)
+curves(enum picture kind, const struct sample *s, double threshold, const struct plot *p,
+       struct buf *b)
 {
-    const int binary = s->task == SAMPLE_SINGLE && s->classes == 2, n = binary ? 1 : s->classes;
-    struct plot_curve *c = mem_zalloc((size_t)n, sizeof *c);
-    char (*text)[16] = mem_zalloc((size_t)n, sizeof *text);
-    int defined = 0;
-    for (int k = 0; k < n; k++) {
-        one_curve(&c[k], s, binary ? 1 : k, text[k]);
-        defined += c[k].curve.positives && c[k].curve.negatives;
+    const int binary = s->task == SAMPLE_SINGLE && s->classes == 2;
+    struct plot_curve c[PLOT_CURVES];
+    char text[PLOT_CURVES][16];
+    int n = 0, of = 0;
+    for (int k = binary; k < s->classes; k++) {
+        const int64_t rows = positives(s, k);
+        if (rows == 0 || rows == s->n)
+            continue;
+        if (n < PLOT_CURVES) {
+            one_curve(&c[n], s, k, text[n]);
+            n++;
+        }
+        of++;
     }
-    if (defined)
-        (kind == PICTURE_ROC ? plot_roc : plot_pr)(p, c, n, binary ? threshold : NAN, b);
+    if (!n)
+        return "no class has both positive and negative rows: there is no curve";
+    (kind == PICTURE_ROC ? plot_roc : plot_pr)(p, c, n, of, binary ? threshold : NAN, b);
     for (int k = 0; k < n; k++)
         curve_free(&c[k].curve);
-    mem_free(c);
-    mem_free(text);
-    return defined ? NULL : "no class has both positive and negative rows: there is no curve";
+    return NULL;
 }
 
-/* ---- histograms ------------------------------------------------------------------------- */
+/* ---- histograms ---------------------------------------------------------------------- */
 struct confidences { double *conf; unsigned char *hit; int64_t n; };
 
 static const char *
 what_of(const struct sample *s)
 {
-    return s->task == SAMPLE_MULTI ? "score of each class" : s->classes == 2 ? "score" : "score of the predicted class";
+    return s->task == SAMPLE_MULTI ? "score of each class"
+           : s->classes == 2       ? "score"
+                                   : "score of the predicted class";
 }
 
 static int
@@ -122,8 +143,10 @@ top(const double *p, int classes)
     return best;
 }
 
-/* Two classes: the score and the label; more: the predicted class's and whether it is right;
-   several labels a row: all scores and their labels. */
+/*
+ * Two classes: the score and the label; more: the predicted class's and whether it is right;
+ * several labels a row: all scores and their labels.
+ */
 static struct confidences
 confidences(const struct sample *s)
 {
@@ -145,17 +168,20 @@ histogram(const struct sample *s, double threshold, const struct plot *p, struct
 {
     struct confidences c = confidences(s);
     const int binary = s->task == SAMPLE_SINGLE && s->classes == 2;
-    double *of[2] = { mem_array((size_t)c.n, sizeof **of), mem_array((size_t)c.n, sizeof **of) };
+    double *of[2] = { mem_array((size_t)c.n, sizeof **of),
+                      mem_array((size_t)c.n, sizeof **of) };
     int64_t n[2] = { 0 };
     char text[2][16];
     for (int64_t i = 0; i < c.n; i++) {
         const int hit = c.hit[i];
         of[hit][n[hit]++] = c.conf[i];
     }
-    const char *const other[2] = { s->task == SAMPLE_MULTI ? "not a label" : "wrong", s->task == SAMPLE_MULTI ? "a label" : "right" };
+    const char *const other[2] = { s->task == SAMPLE_MULTI ? "not a label" : "wrong",
+                                   s->task == SAMPLE_MULTI ? "a label" : "right" };
     struct plot_group g[2];
     for (int k = 0; k < 2; k++)
-        g[k] = (struct plot_group){ binary ? canvas_name(s->name, k, text[k]) : other[k], of[k], n[k] };
+        g[k] = (struct plot_group){ binary ? canvas_name(s->name, k, text[k]) : other[k],
+                                    of[k], n[k] };
     plot_hist(p, g, 2, what_of(s), binary ? threshold : NAN, b);
     mem_free(of[0]);
     mem_free(of[1]);
@@ -163,16 +189,18 @@ histogram(const struct sample *s, double threshold, const struct plot *p, struct
     mem_free(c.hit);
 }
 
-/* ---- what was measured ------------------------------------------------------------------ */
+/* ---- what was measured --------------------------------------------------------------- */
 static const char *
 reliability(const struct sample *s, double threshold, const struct plot *p, struct buf *b)
 {
     struct measure *m = measure_new(s, threshold);
     const struct quality *q = &m->quality;
     if (s->task == SAMPLE_MULTI)
-        plot_reliability(p, m->multilabel.width, CALIBRATION_BINS, what_of(s), m->multilabel.ece_mass, b);
+        plot_reliability(p, m->multilabel.width, CALIBRATION_BINS, what_of(s),
+                         m->multilabel.ece_mass, b);
     else
-        plot_reliability(p, q->width, CALIBRATION_BINS, what_of(s), s->classes == 2 ? q->ece_mass : q->ece_top_mass, b);
+        plot_reliability(p, q->width, CALIBRATION_BINS, what_of(s),
+                         s->classes == 2 ? q->ece_mass : q->ece_top_mass, b);
     measure_free(m);
     return NULL;
 }
@@ -182,6 +210,8 @@ confusion(const struct sample *s, double threshold, const struct plot *p, struct
 {
     if (s->task == SAMPLE_MULTI)
         return "rows with several labels have no confusion matrix";
+    if (s->classes > PLOT_CLASSES)
+        return "a picture of the confusion has room for 200 classes";
     struct measure *m = measure_new(s, threshold);
     plot_confusion(p, &m->quality.counts, s->name, b);
     measure_free(m);
@@ -189,7 +219,8 @@ confusion(const struct sample *s, double threshold, const struct plot *p, struct
 }
 
 const char *
-picture_script(enum picture kind, const struct sample *s, double threshold, const struct plot *p, struct buf *b)
+picture_script(enum picture kind, const struct sample *s, double threshold,
+               const struct plot *p, struct buf *b)
 {
     if (s->task == SAMPLE_REGRESSION)
         return "values of a regression have no such picture";
@@ -205,7 +236,7 @@ picture_script(enum picture kind, const struct sample *s, double threshold, cons
     return "a sample has no such picture";
 }
 
-/* The lines of a text from `from` on without blanks at their ends, empty lines first and last. */
+/* From `from` on: no blanks at the ends of lines, no empty lines first and last. */
 static void
 tidy(struct buf *b, size_t from)
 {
@@ -232,7 +263,8 @@ picture_draw(const struct plot *p, const struct buf *script, struct buf *out)
 {
     static const char *const gnuplot[] = { "gnuplot", "-d", "-", NULL };
     const size_t before = out->n;
-    child_run(gnuplot, script->p, script->n, out, "it is not installed (Debian: gnuplot-nox)");
+    child_run(gnuplot, script->p, script->n, out,
+              "it is not installed (Debian: gnuplot-nox)");
     if (out->n == before)
         die_sys("'gnuplot' drew nothing");
     if (p->form == PLOT_TEXT)
@@ -240,14 +272,15 @@ picture_draw(const struct plot *p, const struct buf *script, struct buf *out)
 }
 
 void
-picture_make(const struct drawing *d, const struct sample *s, const struct run *run, double threshold, struct buf *out)
+picture_make(const struct drawing *d, const struct sample *s, const struct run *run,
+             double threshold, struct buf *out)
 {
     struct buf script = { 0 };
     const char *why = NULL;
     if (d->kind == PICTURE_TRAINING)
         plot_training(&d->plot, run, &script);
     else
-        why = picture_script(d->kind, s, threshold >= 0 ? threshold : .5, &d->plot, &script);
+        why = picture_script(d->kind, s, threshold < 0 ? .5 : threshold, &d->plot, &script);
     if (why)
         die_data("'%s': %s", d->from, why);
     picture_draw(&d->plot, &script, out);

@@ -10,7 +10,10 @@
  */
 #include "common/eval/plot.h"
 #include "common/eval/sample.h"
-enum picture { PICTURE_ROC, PICTURE_PR, PICTURE_RELIABILITY, PICTURE_CONFUSION, PICTURE_HIST, PICTURE_TRAINING, PICTURES };
+enum picture {
+    PICTURE_ROC, PICTURE_PR, PICTURE_RELIABILITY, PICTURE_CONFUSION, PICTURE_HIST,
+    PICTURE_TRAINING, PICTURES
+};
 #define PICTURE_NAMES "roc|pr|reliability|confusion|hist|training"
 struct drawing { enum picture kind; struct plot plot; const char *from; };
 /*
@@ -19,18 +22,21 @@ struct drawing { enum picture kind; struct plot plot; const char *from; };
  * terminal on standard output (COLUMNS and LINES count first; 80 x 24 where nothing says).
  * Anything else: die_usage.  title: in place of the picture's own, or NULL.
  */
-void picture_ask(struct drawing *d, int n, char *const *word, const char *path, const char *title);
+void picture_ask(struct drawing *d, int n, char *const *word, const char *path,
+                 const char *title);
 /*
  * Draws d of the sample, or of the run for PICTURE_TRAINING; a sample without it is die_data.
  * threshold below 0: not given, 0.5.
  */
-void picture_make(const struct drawing *d, const struct sample *s, const struct run *run, double threshold, struct buf *out);
+void picture_make(const struct drawing *d, const struct sample *s, const struct run *run,
+                  double threshold, struct buf *out);
 
 /*
  * The script of a picture that is not PICTURE_TRAINING; returns NULL, or why the sample has
  * none (a constant).  threshold: positive from this score on, with two classes.
  */
-const char *picture_script(enum picture kind, const struct sample *s, double threshold, const struct plot *p, struct buf *script);
+const char *picture_script(enum picture kind, const struct sample *s, double threshold,
+                           const struct plot *p, struct buf *script);
 /* Runs gnuplot over a script of plot.h and adds what it drew to out; no gnuplot: die_sys. */
 void picture_draw(const struct plot *p, const struct buf *script, struct buf *out);
 #endif

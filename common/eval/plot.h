@@ -27,30 +27,37 @@ struct plot {
     const char *title;  /* in place of the picture's own; NULL: that */
 };
 
-/* A curve of one class against the rest.  name: of the class. */
+/* A curve of one class against the rest; it has positives and negatives.  name: of the class. */
 struct plot_curve { const char *name; struct curve curve; };
+enum { PLOT_CURVES = 10 }; /* more are no picture */
 /*
- * TPR over FPR, beside it (not as text) the same over a logarithmic FPR.  A class without
- * positives or without negatives is left out.  With one curve and a threshold that is not
- * NaN, the point there is marked.
+ * TPR over FPR, beside it (not as text) the same over a logarithmic FPR.  c [curves], at most
+ * PLOT_CURVES, are the first of `of`.  With one curve and a threshold that is not NaN, the
+ * point there is marked.
  */
-void plot_roc(const struct plot *p, const struct plot_curve *c, int curves, double threshold, struct buf *script);
-/* Precision over recall, in steps, as average precision sums it; with one curve its chance level. */
-void plot_pr(const struct plot *p, const struct plot_curve *c, int curves, double threshold, struct buf *script);
+void plot_roc(const struct plot *p, const struct plot_curve *c, int curves, int of,
+              double threshold, struct buf *script);
+/* Precision over recall, in steps, as average precision sums it; of one curve by chance, too. */
+void plot_pr(const struct plot *p, const struct plot_curve *c, int curves, int of,
+             double threshold, struct buf *script);
 
 /*
  * The share of hits over the mean confidence of each bin that is not empty, with Wilson 95 %
  * intervals; under it (not as text) the rows of each bin, bins being of equal width.
  * what: the confidence's name on the axis.  ece: for the title.
  */
-void plot_reliability(const struct plot *p, const struct bin *bin, int bins, const char *what, double ece, struct buf *script);
-/* Counts and shares of each true class; name [classes], or NULL: by number. */
-void plot_confusion(const struct plot *p, const struct counts *c, char *const *name, struct buf *script);
+void plot_reliability(const struct plot *p, const struct bin *bin, int bins,
+                      const char *what, double ece, struct buf *script);
+/* Counts and shares of each true class, at most PLOT_CLASSES; name [classes], or NULL: by number. */
+enum { PLOT_CLASSES = 200 };
+void plot_confusion(const struct plot *p, const struct counts *c, char *const *name,
+                    struct buf *script);
 
 /* Scores 0..1 of one group of rows. */
 struct plot_group { const char *name; const double *score; int64_t n; };
-/* Rows over score, one shape a group (at most two), rows on a logarithmic axis; threshold NaN: none. */
-void plot_hist(const struct plot *p, const struct plot_group *g, int groups, const char *what, double threshold, struct buf *script);
+/* Rows, on a logarithmic axis, over score; two groups at most; threshold NaN: none. */
+void plot_hist(const struct plot *p, const struct plot_group *g, int groups,
+               const char *what, double threshold, struct buf *script);
 
 /*
  * Losses, evaluation figures, learning rate and gradient norm over steps, a panel each; as text

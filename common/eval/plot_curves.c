@@ -3,29 +3,7 @@
 #include <stdio.h>
 #include "common/eval/canvas.h"
 
-enum { CURVES = 10 }; /* more are no picture */
 static const double seen = 2e-3; /* what a picture shows of a rate: a pixel */
-
-/* Is this class's curve defined, and among those drawn? */
-static int
-drawn(const struct plot_curve *c, int i)
-{
-    int before = 0;
-    if (!c[i].curve.positives || !c[i].curve.negatives)
-        return 0;
-    for (int k = 0; k < i; k++)
-        before += c[k].curve.positives && c[k].curve.negatives;
-    return before < CURVES;
-}
-
-static int
-count(const struct plot_curve *c, int curves, int all)
-{
-    int n = 0;
-    for (int i = 0; i < curves; i++)
-        n += all ? c[i].curve.positives && c[i].curve.negatives : drawn(c, i);
-    return n;
-}
 
 /* Rates of step i; -1 is the point before the first. */
 static void
@@ -51,7 +29,8 @@ roc_points(const struct curve *c, int k, struct buf *b)
         rates(c, i, &tpr, &fpr, &skip);
         if (i + 1 < c->steps)
             rates(c, i + 1, &next_t, &next_f, &skip);
-        if (i + 1 < c->steps && next_t - last_t < seen && next_f - last_f < seen && next_f <= 1.025 * last_f)
+        if (i + 1 < c->steps && next_t - last_t < seen && next_f - last_f < seen &&
+            next_f <= 1.025 * last_f)
             continue;
         buf_printf(b, "%.7g %.7g\n", fpr, tpr);
         last_t = tpr;
@@ -71,7 +50,8 @@ pr_points(const struct curve *c, int k, struct buf *b)
             buf_printf(b, "0 %.7g\n", precision);
         if (i && i + 1 < c->steps) {
             rates(c, i + 1, &next_t, &skip, &next_p);
-            if (next_t - last_t < seen && fabs(precision - last_p) < seen && fabs(next_p - last_p) < seen)
+            if (next_t - last_t < seen && fabs(precision - last_p) < seen &&
+                fabs(next_p - last_p) < seen)
                 continue;
         }
         buf_printf(b, "%.7g %.7g\n", tpr, precision);
@@ -81,7 +61,7 @@ pr_points(const struct curve *c, int k, struct buf *b)
     buf_printf(b, "EOD\n");
 }
 
-/* The last step whose score is at least the threshold; -1: none. */
+/* The last step whose score is at least the threshold; -1: none, or the threshold is NaN. */
 static int64_t
 step_at(const struct curve *c, double threshold)
 {
@@ -95,27 +75,38 @@ static void
 style(const struct plot *p, int k, struct buf *b)
 {
     if (!canvas_text(p))
-        buf_printf(b, " lw 2 lc rgb '#%s'%s", canvas_colour[k % CANVAS_COLOURS], k < CANVAS_COLOURS ? "" : " dt 2");
+        buf_printf(b, " lw 2 lc rgb '#%s'%s", canvas_colour[k % CANVAS_COLOURS],
+                   k < CANVAS_COLOURS ? "" : " dt 2");
 }
 
 /* "plot" and one term a curve, `with` as given; the legend holds each curve's area. */
 static void
-terms(const struct plot *p, const struct plot_curve *c, int curves, const char *with, const char *figure,
-      double (*area)(const struct curve *), struct buf *b)
+terms(const struct plot *p, const struct plot_curve *c, int curves, const char *with,
+      const char *figure, double (*area)(const struct curve *), struct buf *b)
 {
     char text[512];
-    for (int i = 0, k = 0; i < curves; i++) {
-        if (!drawn(c, i))
-            continue;
+    for (int k = 0; k < curves; k++) {
         buf_printf(b, "%s$c%d using 1:2 with %s", k ? ", " : "plot ", k, with);
         style(p, k, b);
-        snprintf(text, sizeof text, "%.4f  %.*s", area(&c[i].curve), 400, c[i].name);
         if (curves == 1)
-            snprintf(text, sizeof text, "%s %.4f", figure, area(&c[i].curve));
+            snprintf(text, sizeof text, "%s %.4f", figure, area(&c[k].curve));
+        else
+            snprintf(text, sizeof text, "%.4f  %.*s", area(&c[k].curve), 400, c[k].name);
         buf_printf(b, " title ");
         canvas_quote(b, text, CANVAS_NAME + 8);
-        k++;
     }
+}
+
+static const char *
+dashed(const struct plot *p)
+{
+    return canvas_text(p) ? "dots" : "lines dt 2 lc rgb '#" CANVAS_GREY "'";
+}
+
+static void
+mark(double x, double y, struct buf *b)
+{
+    buf_printf(b, "$at << EOD\n%.7g %.7g\nEOD\n", x, y);
 }
 
 static void
@@ -126,78 +117,87 @@ mark_term(const struct plot *p, double threshold, struct buf *b)
 }
 
 static void
-head(const struct plot *p, const struct plot_curve *c, int curves, const char *what, const char *figure, struct buf *b)
+head(const struct plot *p, const struct plot_curve *c, int curves, int of,
+     const char *what, const char *figure, struct buf *b)
 {
-    const int n = count(c, curves, 0), all = count(c, curves, 1);
     if (curves == 1)
         canvas_title(p, b, "%s of '%.*s'", what, 100, c->name);
-    else if (n < all)
-        canvas_title(p, b, "%s, each class against the rest (%s; the first %d of %d)", what, figure, n, all);
+    else if (curves < of)
+        canvas_title(p, b, "%s, each class against the rest (%s; the first %d of %d)", what,
+                     figure, curves, of);
     else
         canvas_title(p, b, "%s, each class against the rest (%s)", what, figure);
 }
 
-void
-plot_roc(const struct plot *p, const struct plot_curve *c, int curves, double threshold, struct buf *b)
+/* The second panel: from `least` on, which stands for a rate of 0, too. */
+static void
+roc_logarithmic(const struct plot *p, int curves, int marked, double least, struct buf *b)
 {
-    double x = 0, y = 0, skip;
-    int64_t most = 1;
-    const int marked = curves == 1 && !isnan(threshold) && drawn(c, 0);
-    canvas_start(p, "roc", 960, 500, b);
-    for (int i = 0, k = 0; i < curves; i++) {
-        if (!drawn(c, i))
-            continue;
-        roc_points(&c[i].curve, k++, b);
-        most = c[i].curve.negatives > most ? c[i].curve.negatives : most;
+    buf_printf(b, "set logscale x\nset xrange [%g:1]\nunset key\n", least);
+    buf_printf(b, "set title 'the same, few false positives'\nplot ");
+    for (int k = 0; k < curves; k++) {
+        buf_printf(b, "$c%d using ($1 > %g ? $1 : %g):2 with lines", k, least, least);
+        style(p, k, b);
+        buf_printf(b, ", ");
     }
-    if (marked) {
-        rates(&c->curve, step_at(&c->curve, threshold), &y, &x, &skip);
-        buf_printf(b, "$at << EOD\n%.7g %.7g\nEOD\n", x, y);
-    }
-    buf_printf(b, "set xlabel 'false positive rate'\nset ylabel 'true positive rate'\n");
-    buf_printf(b, "set xrange [0:1]\nset yrange [0:1]\nset key bottom right\n");
-    if (!canvas_text(p))
-        buf_printf(b, "set multiplot layout 1,2\nset size square\n");
-    head(p, c, curves, "ROC", "AUROC", b);
-    terms(p, c, curves, "lines", "AUROC", curve_auroc, b);
     if (marked)
-        mark_term(p, threshold, b);
-    buf_printf(b, ", x with %s title 'chance'\n", canvas_text(p) ? "dots" : "lines dt 2 lc rgb '#" CANVAS_GREY "'");
-    if (canvas_text(p))
-        return;
-    /* the left border stands for a rate of 0, below which one row is */
-    const double least = pow(10, -ceil(log10((double)most > 10 ? (double)most : 10)));
-    buf_printf(b, "set logscale x\nset xrange [%g:1]\nset title 'the same, few false positives'\nunset key\n", least);
-    for (int i = 0, k = 0; i < curves; i++)
-        if (drawn(c, i)) {
-            buf_printf(b, "%s$c%d using ($1 > %g ? $1 : %g):2 with lines", k ? ", " : "plot ", k, least, least);
-            style(p, k++, b);
-        }
-    if (marked)
-        buf_printf(b, ", $at using ($1 > %g ? $1 : %g):2 with points pt 7 ps 1 lc rgb '#D55E00'", least, least);
-    buf_printf(b, ", x with lines dt 2 lc rgb '#" CANVAS_GREY "'\nunset multiplot\n");
+        buf_printf(b, "$at using ($1 > %g ? $1 : %g):2 with points pt 7 ps 1 lc rgb '#D55E00', ",
+                   least, least);
+    buf_printf(b, "x with %s\n", dashed(p));
 }
 
 void
-plot_pr(const struct plot *p, const struct plot_curve *c, int curves, double threshold, struct buf *b)
+plot_roc(const struct plot *p, const struct plot_curve *c, int curves, int of,
+         double threshold, struct buf *b)
+{
+    double x = 0, y = 0, skip;
+    int64_t most = 10;
+    const int marked = curves == 1 && !isnan(threshold);
+    canvas_start(p, "roc", 960, 500, b);
+    for (int k = 0; k < curves; k++) {
+        roc_points(&c[k].curve, k, b);
+        most = c[k].curve.negatives > most ? c[k].curve.negatives : most;
+    }
+    if (marked) {
+        rates(&c->curve, step_at(&c->curve, threshold), &y, &x, &skip);
+        mark(x, y, b);
+    }
+    buf_printf(b, "set xlabel 'false positive rate'\nset ylabel 'true positive rate'\n"
+                  "set xrange [0:1]\nset yrange [0:1]\nset key bottom right\n");
+    if (!canvas_text(p))
+        buf_printf(b, "set multiplot layout 1,2\nset size square\n");
+    head(p, c, curves, of, "ROC", "AUROC", b);
+    terms(p, c, curves, "lines", "AUROC", curve_auroc, b);
+    if (marked)
+        mark_term(p, threshold, b);
+    buf_printf(b, ", x with %s title 'chance'\n", dashed(p));
+    if (canvas_text(p))
+        return;
+    roc_logarithmic(p, curves, marked, pow(10, -ceil(log10((double)most))), b);
+    buf_printf(b, "unset multiplot\n");
+}
+
+void
+plot_pr(const struct plot *p, const struct plot_curve *c, int curves, int of,
+        double threshold, struct buf *b)
 {
     double x, y, skip;
-    const int marked = curves == 1 && !isnan(threshold) && drawn(c, 0) && step_at(&c->curve, threshold) >= 0;
+    const int marked = curves == 1 && step_at(&c->curve, threshold) >= 0;
     canvas_start(p, "pr", 640, 500, b);
-    for (int i = 0, k = 0; i < curves; i++)
-        if (drawn(c, i))
-            pr_points(&c[i].curve, k++, b);
+    for (int k = 0; k < curves; k++)
+        pr_points(&c[k].curve, k, b);
     if (marked) {
         rates(&c->curve, step_at(&c->curve, threshold), &x, &skip, &y);
-        buf_printf(b, "$at << EOD\n%.7g %.7g\nEOD\n", x, y);
+        mark(x, y, b);
     }
-    buf_printf(b, "set xlabel 'recall'\nset ylabel 'precision'\nset xrange [0:1]\nset yrange [0:1.02]\nset key bottom left\n");
-    head(p, c, curves, "precision and recall", "AUPRC", b);
+    buf_printf(b, "set xlabel 'recall'\nset ylabel 'precision'\nset xrange [0:1]\n"
+                  "set yrange [0:1.02]\nset key bottom left\n");
+    head(p, c, curves, of, "precision and recall", "AUPRC", b);
     terms(p, c, curves, "fsteps", "AUPRC", curve_auprc, b);
     if (marked)
         mark_term(p, threshold, b);
-    if (curves == 1 && drawn(c, 0))
-        buf_printf(b, ", %.7g with %s title 'chance'", (double)c->curve.positives / (double)c->curve.n,
-                   canvas_text(p) ? "dots" : "lines dt 2 lc rgb '#" CANVAS_GREY "'");
+    if (curves == 1)
+        buf_printf(b, ", %.7g with %s title 'chance'",
+                   (double)c->curve.positives / (double)c->curve.n, dashed(p));
     buf_printf(b, "\n");
 }

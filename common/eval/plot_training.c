@@ -34,7 +34,8 @@ block(const struct series *s, const char *name, int k, struct buf *b)
 }
 
 static void
-term(const struct plot *p, const char *name, int k, int points, int colour, const char *title, struct buf *b)
+term(const struct plot *p, const char *name, int k, int points, int colour,
+     const char *title, struct buf *b)
 {
     static const char letters[] = "OX#+@%&=";
     buf_printf(b, "$%s%d using 1:2 with ", name, k);
@@ -43,14 +44,15 @@ term(const struct plot *p, const char *name, int k, int points, int colour, cons
     else if (canvas_text(p))
         buf_printf(b, "lines");
     else
-        buf_printf(b, "%s lw 2 lc rgb '#%s'", points ? "linespoints pt 7 ps 0.6" : "lines", canvas_colour[colour % CANVAS_COLOURS]);
+        buf_printf(b, "%s lw 2 lc rgb '#%s'", points ? "linespoints pt 7 ps 0.6" : "lines",
+                   canvas_colour[colour % CANVAS_COLOURS]);
     buf_printf(b, " title ");
     canvas_quote(b, title, CANVAS_NAME);
 }
 
 /*
- * Characters: gnuplot would set more tick marks than a low panel has lines, so some four of a
- * round distance between the lowest and the highest of n series.
+ * Characters: gnuplot would set more tick marks than a low panel has lines, so some four of
+ * a round distance between the lowest and the highest of n series.
  */
 static void
 ticks(const struct plot *p, const struct series *const *s, int n, struct buf *b)
@@ -63,7 +65,8 @@ ticks(const struct plot *p, const struct series *const *s, int n, struct buf *b)
             low = fmin(low, s[k]->y[i]);
             high = fmax(high, s[k]->y[i]);
         }
-    const double range = high > low ? high - low : fmax(fabs(high), 1e-9), unit = pow(10, floor(log10(range / 4)));
+    const double range = high > low ? high - low : fmax(fabs(high), 1e-9),
+                 unit = pow(10, floor(log10(range / 4)));
     const double step = range / 4 / unit; /* 1 to 10 */
     buf_printf(b, "set ytics %g\n", unit * (step <= 2 ? 2 : step <= 5 ? 5 : 10));
 }
@@ -110,7 +113,8 @@ evaluation(const struct plot *p, const struct series *const *shown, int n, struc
 }
 
 static void
-alone(const struct plot *p, const struct series *s, const char *name, const char *axis, struct buf *b)
+alone(const struct plot *p, const struct series *s, const char *name, const char *axis,
+      struct buf *b)
 {
     ticks(p, &s, 1, b);
     buf_printf(b, "set ylabel '%s'\nunset key\nplot ", axis);
@@ -151,14 +155,16 @@ plot_training(const struct plot *p, const struct run *r, struct buf *b)
     int panels = 1 + (evals > 0) + there(&r->lr) + there(&r->grad_norm), left;
     if (text && panels > p->lines / LINES)
         panels = p->lines / LINES > 0 ? p->lines / LINES : 1;
-    const int columns = text || panels == 1 ? 1 : 2, rows = (panels + columns - 1) / columns;
+    const int columns = text || panels == 1 ? 1 : 2,
+              rows = (panels + columns - 1) / columns;
     canvas_start(p, "training", columns == 1 ? 640 : 960, 320 * rows + 40, b);
     blocks(r, shown, evals, b);
     buf_printf(b, "set multiplot layout %d,%d%s", rows, columns, p->title ? " title " : "");
     if (p->title)
         canvas_quote(b, p->title, text ? p->columns - 4 : 90);
     left = panels - 1;
-    buf_printf(b, "\nset xrange [0:%.9g]\n%s", last(r), text && left ? "" : "set xlabel 'step'\n");
+    buf_printf(b, "\nset xrange [0:%.9g]\n%s", last(r),
+               text && left ? "" : "set xlabel 'step'\n");
     losses(p, r, b);
     if (evals && left-- > 0) {
         buf_printf(b, "%s", left ? "" : "set xlabel 'step'\n");

@@ -1,4 +1,5 @@
-/* base_child - a filter run without a shell: big bytes both ways, and every way it can fail. */
+/* base_child - a filter run without a shell: big bytes both ways, and every way it can
+ * fail. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -27,7 +28,8 @@ run_it(void)
     child_run(ran, "", 0, &out, "install it");
 }
 
-/* Runs argv in a process of its own; what that says lands in `said`; returns its exit status. */
+/* Runs argv in a process of its own; what that says lands in `said`; returns its exit
+ * status. */
 static int
 status_of(const char *const argv[])
 {
@@ -92,7 +94,8 @@ deaf(void **state)
 static void
 no_shell(void **state)
 {
-    static const char *const program[] = { "printf", "%s|%s", "$HOME `id` *", "a  b", NULL };
+    static const char *const program[] = { "printf", "%s|%s", "$HOME `id` *", "a  b",
+                                           NULL };
     struct buf out = { 0 };
     (void)state;
     child_run(program, NULL, 0, &out, "");
@@ -105,7 +108,9 @@ static void
 failures(void **state)
 {
     static const char *const missing[] = { "no-such-program-7", NULL };
-    static const char *const refuses[] = { "sh", "-c", "echo '  it is\n\n  broken  ' >&2; exit 9", NULL };
+    static const char *const refuses[] = { "sh", "-c",
+                                           "echo '  it is\n\n  broken  ' >&2; exit 9",
+                                           NULL };
     static const char *const silent[] = { "false", NULL };
     static const char *const killed[] = { "sh", "-c", "kill -KILL $$", NULL };
     static const char *const chatty[] = { "sh", "-c", "echo a warning >&2", NULL };
@@ -141,7 +146,9 @@ not_a_program(void **state)
 static void
 long_complaint(void **state)
 {
-    static const char *const program[] = { "sh", "-c", "yes complaint | head -n 5000 >&2; exit 1", NULL };
+    static const char *const program[] = { "sh", "-c",
+                                           "yes complaint | head -n 5000 >&2; exit 1",
+                                           NULL };
     (void)state;
     assert_int_equal(status_of(program), 4);
     assert_true(strlen(said) > 400 && strlen(said) < 600);
@@ -151,8 +158,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(filter), cmocka_unit_test(deaf), cmocka_unit_test(no_shell),
-        cmocka_unit_test(failures), cmocka_unit_test(not_a_program), cmocka_unit_test(long_complaint),
+        cmocka_unit_test(filter),        cmocka_unit_test(deaf),
+        cmocka_unit_test(no_shell),      cmocka_unit_test(failures),
+        cmocka_unit_test(not_a_program), cmocka_unit_test(long_complaint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,7 +30,8 @@ text(void **state)
 {
     (void)state;
     says("plain", "plain");
-    says("</title><script>x('\"')</script>&amp;", "&lt;/title&gt;&lt;script&gt;x(&#39;&quot;&#39;)&lt;/script&gt;&amp;amp;");
+    says("</title><script>x('\"')</script>&amp;",
+         "&lt;/title&gt;&lt;script&gt;x(&#39;&quot;&#39;)&lt;/script&gt;&amp;amp;");
     says("a\nb\x01\x7F", "a b  ");
     says("données 数据 \xF0\x9F\x98\x80", "données 数据 \xF0\x9F\x98\x80");
     says("\xFFz\xE6\x95", "\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBD");
@@ -50,13 +51,17 @@ static void
 pictures(void **state)
 {
     (void)state;
-    picture("<?xml version=\"1.0\"?>\n<svg width=\"9\">\n<title>roc</title>\n<desc>by</desc>\n<g id=\"p\"><title>p</title>"
-            "<use xlink:href='#q' id='q' fill=\"url(#r)\"/></g></svg>\n",
-            "<svg role=\"img\" aria-label=\"a &quot;b&quot;\" width=\"9\">\n\n\n<g id=\"roc-p\">"
-            "<use xlink:href='#roc-q' id='roc-q' fill=\"url(#roc-r)\"/></g></svg>\n");
+    picture(
+        "<?xml version=\"1.0\"?>\n<svg "
+        "width=\"9\">\n<title>roc</title>\n<desc>by</desc>\n<g id=\"p\"><title>p</title>"
+        "<use xlink:href='#q' id='q' fill=\"url(#r)\"/></g></svg>\n",
+        "<svg role=\"img\" aria-label=\"a &quot;b&quot;\" width=\"9\">\n\n\n<g "
+        "id=\"roc-p\">"
+        "<use xlink:href='#roc-q' id='roc-q' fill=\"url(#roc-r)\"/></g></svg>\n");
     /* names of classes look like anything */
     picture("<svg><text> id=\"x\" href='#y' url(#z) > id='w'</text></svg>",
-            "<svg role=\"img\" aria-label=\"a &quot;b&quot;\"><text> id=\"x\" href='#y' url(#z) > id='w'</text></svg>");
+            "<svg role=\"img\" aria-label=\"a &quot;b&quot;\"><text> id=\"x\" href='#y' "
+            "url(#z) > id='w'</text></svg>");
     picture("no picture", "");
     picture("<svg", "<svg role=\"img\" aria-label=\"a &quot;b&quot;\"");
     picture("<svg><title>never ends", "<svg role=\"img\" aria-label=\"a &quot;b&quot;\">");
@@ -77,13 +82,16 @@ tables(void **state)
     html_row_end(&b);
     html_table_end(&b);
     assert_non_null(strstr(ended(&b), "<th scope=\"col\">&lt;x&gt;</th>"));
-    assert_non_null(strstr(b.p, "<th scope=\"row\">a&amp;b</th><td>0.1235</td><td>–</td><td>7</td><td class=\"soft\">0.2500 to 0.5000</td><td></td></tr>\n</tbody>"));
+    assert_non_null(
+        strstr(b.p, "<th scope=\"row\">a&amp;b</th><td>0.1235</td><td>–</td><td>7</td><td "
+                    "class=\"soft\">0.2500 to 0.5000</td><td></td></tr>\n</tbody>"));
     mem_free(b.p);
 }
 
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(text), cmocka_unit_test(pictures), cmocka_unit_test(tables) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(text), cmocka_unit_test(pictures),
+                                        cmocka_unit_test(tables) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* eval_plot - scripts of pictures: quoting, thinning that cannot be seen, the data by hand. */
+/* eval_plot - scripts of pictures: quoting, thinning that cannot be seen, the data by hand.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +12,8 @@
 #include "common/base/rng.h"
 #include "common/eval/canvas.h"
 
-static const struct plot svg = { .form = PLOT_SVG }, text = { .form = PLOT_TEXT, .columns = 80, .lines = 24 };
+static const struct plot svg = { .form = PLOT_SVG },
+                         text = { .form = PLOT_TEXT, .columns = 80, .lines = 24 };
 
 #define HAS(b, s) assert_non_null(strstr(ended(b), s))
 #define LACKS(b, s) assert_null(strstr(ended(b), s))
@@ -37,7 +39,8 @@ quoting(void **state)
 {
     (void)state;
     quoted("plain", 9, "'plain'");
-    quoted("it's '' \"$x\" `id` @y %d \\n {a}_b^c", 99, "'it''s '''' \"$x\" `id` @y %d \\n {a}_b^c'");
+    quoted("it's '' \"$x\" `id` @y %d \\n {a}_b^c", 99,
+           "'it''s '''' \"$x\" `id` @y %d \\n {a}_b^c'");
     quoted("a\nset output 'x'\r\t\x7F", 99, "'a set output ''x''   '");
     quoted("12345", 5, "'12345'");
     quoted("123456", 5, "'12345…'");
@@ -58,7 +61,9 @@ data(struct buf *b, const char *name, int row, double v[6])
     for (; row && strncmp(p, "EOD", 3) != 0; row--)
         p = strchr(p, '\n') + 1;
     snprintf(row_text, sizeof row_text, "%.*s", (int)strcspn(p, "\n"), p);
-    return strcmp(row_text, "EOD") ? sscanf(row_text, "%lf %lf %lf %lf %lf %lf", v, v + 1, v + 2, v + 3, v + 4, v + 5) : 0;
+    return strcmp(row_text, "EOD") ? sscanf(row_text, "%lf %lf %lf %lf %lf %lf", v, v + 1,
+                                            v + 2, v + 3, v + 4, v + 5)
+                                   : 0;
 }
 
 enum { MANY = 200000 };
@@ -79,7 +84,8 @@ many_rows(struct plot_curve *c)
     mem_free(truth);
 }
 
-/* What is left of 200,000 steps has the same area, and passes by every step that was dropped. */
+/* What is left of 200,000 steps has the same area, and passes by every step that was
+ * dropped. */
 static void
 thinning(void **state)
 {
@@ -89,13 +95,15 @@ thinning(void **state)
     int n = 0, k = 0;
     (void)state;
     many_rows(&c);
-    plot_roc(&svg, &c, 1, .5, &roc);
+    plot_roc(&svg, &c, 1, 1, .5, &roc);
     for (; data(&roc, "$c0", n, v) == 2; n++) {
         for (; k < c.curve.steps; k++) { /* steps up to this point: beside the line drawn */
-            const double f = (double)c.curve.fp[k] / (double)c.curve.negatives, t = (double)c.curve.tp[k] / (double)c.curve.positives;
+            const double f = (double)c.curve.fp[k] / (double)c.curve.negatives,
+                         t = (double)c.curve.tp[k] / (double)c.curve.positives;
             if (f > v[0] + 1e-7 || t > v[1] + 1e-7)
                 break;
-            worst = fmax(worst, fmin(fabs(f - x) + fabs(t - y), fabs(f - v[0]) + fabs(t - v[1])));
+            worst = fmax(worst,
+                         fmin(fabs(f - x) + fabs(t - y), fabs(f - v[0]) + fabs(t - v[1])));
         }
         area += (v[0] - x) * (v[1] + y) / 2;
         x = v[0];
@@ -106,7 +114,7 @@ thinning(void **state)
     assert_true(n > 100 && n < 2000);
     assert_true(worst <= 4e-3);
     assert_true(fabs(area - curve_auroc(&c.curve)) <= 1e-4);
-    plot_pr(&svg, &c, 1, NAN, &pr);
+    plot_pr(&svg, &c, 1, 1, NAN, &pr);
     area = x = 0;
     for (n = 0; data(&pr, "$c0", n, v) == 2; n++) {
         area += (v[0] - x) * v[1];
@@ -132,13 +140,13 @@ few(struct plot_curve *c, const char *name)
 static void
 curves(void **state)
 {
-    struct plot_curve c[12];
+    struct plot_curve c[PLOT_CURVES];
     struct buf one = { 0 }, all = { 0 };
     double v[6];
     (void)state;
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < PLOT_CURVES; i++)
         few(c + i, i ? "other" : "it's");
-    plot_roc(&text, c, 1, .8, &one);
+    plot_roc(&text, c, 1, 1, .8, &one);
     HAS(&one, "set title 'ROC of ''it''s'''\n");
     HAS(&one, "set term dumb nofeed size 80,24 noenhanced mono\n");
     HAS(&one, "title 'AUROC 0.8750'");
@@ -146,15 +154,14 @@ curves(void **state)
     LACKS(&one, "multiplot");
     assert_int_equal(data(&one, "$at", 0, v), 2);
     assert_true(v[0] == .5 && v[1] == 1);
-    c[3].curve.positives = 0; /* not defined: left out */
-    plot_roc(&svg, c, 12, .8, &all);
+    plot_roc(&svg, c, PLOT_CURVES, 11, .8, &all);
     HAS(&all, "(AUROC; the first 10 of 11)'");
     HAS(&all, "$c9 using");
     LACKS(&all, "$c10");
     LACKS(&all, "$at");
     HAS(&all, "title '0.8750  it''s'");
     HAS(&all, "set logscale x\nset xrange [0.1:1]\n");
-    for (int i = 0; i < 12; i++)
+    for (int i = 0; i < PLOT_CURVES; i++)
         curve_free(&c[i].curve);
     mem_free(one.p);
     mem_free(all.p);
@@ -170,7 +177,8 @@ reliability(void **state)
     plot_reliability(&svg, bin, 3, "score", .125, &b);
     assert_int_equal(data(&b, "$bin", 0, v), 6);
     assert_true(v[0] == .2 && v[1] == .5 && v[5] == 10);
-    assert_true(fabs(v[2] - .2365931) <= 1e-6 && fabs(v[3] - .7634069) <= 1e-6); /* 5 of 10 */
+    assert_true(fabs(v[2] - .2365931) <= 1e-6 &&
+                fabs(v[3] - .7634069) <= 1e-6); /* 5 of 10 */
     assert_true(fabs(v[4] - .5 / 3) <= 1e-6);
     assert_int_equal(data(&b, "$bin", 1, v), 6);
     assert_true(fabs(v[2] - .5101092) <= 1e-6 && v[3] == 1); /* 4 of 4 */
@@ -202,7 +210,9 @@ confusion(void **state)
     HAS(&t, "set ytics ('0' 0, '1' 1)\n");
     LACKS(&t, "rgb");
     counts_free(&c);
-    counts_init(&c, 60); /* more than numbers have room for: letters, and as many lines as it takes */
+    counts_init(
+        &c,
+        60); /* more than numbers have room for: letters, and as many lines as it takes */
     for (int i = 0; i < 60; i++)
         counts_add(&c, i, i);
     plot_confusion(&text, &c, NULL, &wide);
@@ -249,8 +259,11 @@ line(const char *name, int n, double from, double step)
 static void
 training(void **state)
 {
-    struct run r = { .loss = line("loss", 2500, 0, 1), .lr = line("lr", 3, 1e-5, 1e-5), .evals = 3,
-                     .eval = { line("loss", 2, 3, 1), line("accuracy", 2, .5, .25), line("rows", 2, 100, 0) } };
+    struct run r = { .loss = line("loss", 2500, 0, 1),
+                     .lr = line("lr", 3, 1e-5, 1e-5),
+                     .evals = 3,
+                     .eval = { line("loss", 2, 3, 1), line("accuracy", 2, .5, .25),
+                               line("rows", 2, 100, 0) } };
     struct buf b = { 0 }, t = { 0 };
     double v[6];
     int n = 0;
@@ -285,7 +298,7 @@ titles(void **state)
     struct buf b = { 0 };
     (void)state;
     few(&c, "x");
-    plot_pr(&own, &c, 1, NAN, &b);
+    plot_pr(&own, &c, 1, 1, NAN, &b);
     HAS(&b, "set title 'my title'\n");
     LACKS(&b, "background");
     curve_free(&c.curve);
@@ -296,9 +309,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(quoting), cmocka_unit_test(thinning), cmocka_unit_test(curves),
-        cmocka_unit_test(reliability), cmocka_unit_test(confusion), cmocka_unit_test(histogram),
-        cmocka_unit_test(training), cmocka_unit_test(titles),
+        cmocka_unit_test(quoting),   cmocka_unit_test(thinning),
+        cmocka_unit_test(curves),    cmocka_unit_test(reliability),
+        cmocka_unit_test(confusion), cmocka_unit_test(histogram),
+        cmocka_unit_test(training),  cmocka_unit_test(titles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* formats_runlog - logs of runs as series: what is taken, what is skipped, a resumed run. */
+/* formats_runlog - logs of runs as series: what is taken, what is skipped, a resumed run.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -32,9 +33,11 @@ fields(void **state)
     struct run r;
     (void)state;
     runlog_read(&r, file("{\"run\":\"a header without a step\"}\n"
-                         "{\"step\":10,\"epoch\":0.5,\"loss\":0.75,\"lr\":1e-4,\"grad_norm\":2,\"tokens_per_s\":99,\"new\":1}\n"
+                         "{\"step\":10,\"epoch\":0.5,\"loss\":0.75,\"lr\":1e-4,\"grad_"
+                         "norm\":2,\"tokens_per_s\":99,\"new\":1}\n"
                          "\n"
-                         "{\"step\":20,\"eval_loss\":0.5,\"eval_f1\":null,\"eval_text\":\"x\",\"eval_\":3}\n"
+                         "{\"step\":20,\"eval_loss\":0.5,\"eval_f1\":null,\"eval_text\":"
+                         "\"x\",\"eval_\":3}\n"
                          "{\"step\":20,\"loss\":0.25,\"lr\":null}\n"
                          "{\"step\":30,\"eval_f1\":1,\"eval_loss\":0.25}"));
     assert_int_equal(r.loss.n, 2);
@@ -60,7 +63,8 @@ resumed(void **state)
     (void)state;
     for (int i = 0; i < 9; i++) {
         const int step = i < 5 ? i + 1 : i - 2; /* 1 2 3 4 5, 3 4 5 6 */
-        n += (size_t)snprintf(text + n, sizeof text - n, "{\"step\":%d,\"loss\":%d}\n", step, i);
+        n += (size_t)snprintf(text + n, sizeof text - n, "{\"step\":%d,\"loss\":%d}\n",
+                              step, i);
     }
     runlog_read(&r, file(text));
     assert_int_equal(r.loss.n, 6);
@@ -107,7 +111,8 @@ refusals(void **state)
     size_t n = (size_t)snprintf(many, sizeof many, "{\"step\":1");
     (void)state;
     refused("", "t: '%s': no record with 'step' and 'loss': not a log of mbert-train\n");
-    refused("{\"step\":1,\"eval_loss\":1}\n", "t: '%s': no record with 'step' and 'loss': not a log of mbert-train\n");
+    refused("{\"step\":1,\"eval_loss\":1}\n",
+            "t: '%s': no record with 'step' and 'loss': not a log of mbert-train\n");
     refused("\n[1]\n", "t: %s:2: not a JSON object\n");
     refused("{\"step\":\"x\"}\n", "t: %s:1: 'step' is not a number from 0\n");
     refused("{\"step\":-1}\n", "t: %s:1: 'step' is not a number from 0\n");
@@ -120,6 +125,7 @@ refusals(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(fields), cmocka_unit_test(resumed), cmocka_unit_test(refusals) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(fields), cmocka_unit_test(resumed),
+                                        cmocka_unit_test(refusals) };
     return cmocka_run_group_tests(tests, NULL, folder_gone);
 }
