@@ -33,6 +33,13 @@ block(const struct series *s, const char *name, int k, struct buf *b)
     buf_printf(b, "EOD\n");
 }
 
+/* A line of a point or two is hardly seen. */
+static int
+few(const struct series *s)
+{
+    return s->n < 20;
+}
+
 static void
 term(const struct plot *p, const char *name, int k, int points, int colour,
      const char *title, struct buf *b)
@@ -92,7 +99,7 @@ losses(const struct plot *p, const struct run *r, struct buf *b)
 {
     ticks(p, (const struct series *const[]){ &r->loss, run_eval(r, "loss") }, 2, b);
     buf_printf(b, "set ylabel 'loss'\nset key top right\nplot ");
-    term(p, "loss", 0, 0, 0, "training", b);
+    term(p, "loss", 0, few(&r->loss), 0, "training", b);
     if (there(run_eval(r, "loss"))) {
         buf_printf(b, ", ");
         term(p, "loss", 1, 1, 1, "evaluation", b);
@@ -118,7 +125,7 @@ alone(const struct plot *p, const struct series *s, const char *name, const char
 {
     ticks(p, &s, 1, b);
     buf_printf(b, "set ylabel '%s'\nunset key\nplot ", axis);
-    term(p, name, 0, 0, 0, axis, b);
+    term(p, name, 0, few(s), 0, axis, b);
     buf_printf(b, "\n");
 }
 
@@ -163,7 +170,7 @@ plot_training(const struct plot *p, const struct run *r, struct buf *b)
     if (p->title)
         canvas_quote(b, p->title, text ? p->columns - 4 : 90);
     left = panels - 1;
-    buf_printf(b, "\nset xrange [0:%.9g]\n%s", last(r),
+    buf_printf(b, "\nset xrange [0:%.9g]\n%s", last(r) * (text ? 1.02 : 1), /* not on the border */
                text && left ? "" : "set xlabel 'step'\n");
     losses(p, r, b);
     if (evals && left-- > 0) {
