@@ -6,6 +6,8 @@
 #include "common/ops/lanes.h"
 
 enum { WIDE = 2 * LANES, PARTS = 64, PARTS_BYTES = 64 << 20 };
+/* Below this many products in a pass other threads are not worth waiting for. */
+enum { ALONE = 1 << 20 };
 
 struct fit {
     const struct glm *g;
@@ -14,7 +16,7 @@ struct fit {
     double *mean, *unit;       /* [dim] of x: x' = (x - mean) unit */
     double y_mean, y_scale;    /* GLM_SQUARE, else 0 and 1 */
     double *v, *c;             /* W' unit [outputs,dim] and b' - v mean [outputs]: for x */
-    int parts;
+    int parts, threads;
     size_t stride;             /* doubles of a part */
     double *part;              /* each: sums [outputs,dim], [outputs]; z [outputs]; loss */
 };
@@ -139,7 +141,7 @@ evaluate(void *arg, const double *theta, double *gradient)
             f->c[k] -= v[i] * f->mean[i];
         }
     }
-#pragma omp parallel for schedule(dynamic, 1) num_threads(f->d->threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(f->threads)
     for (int p = 0; p < f->parts; p++)
         run_part(f, p);
     memset(gradient, 0, (weights + (size_t)outputs) * sizeof *gradient);
@@ -174,7 +176,7 @@ static void
 column_sums(const struct fit *f, double *to, const double *mean)
 {
     const struct glm_data *d = f->d;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(d->threads)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(f->threads)
     for (int p = 0; p < f->parts; p++) {
         double *own = f->part + (size_t)p * f->stride;
         memset(own, 0, (size_t)d->dim * sizeof *own);
@@ -234,6 +236,7 @@ open_fit(struct fit *f)
     for (int64_t i = 0; i < f->d->n; i++)
         f->rows += f->d->weight[i] > 0;
     assert(f->rows > 0);
+    f->threads = f->rows * (double)(outputs * dim) < ALONE ? 1 : f->d->threads;
     standardize_x(f);
     standardize_y(f);
 }

@@ -90,18 +90,34 @@ references(void **state)
     mem_free(m);
 }
 
+/* Enough of it that threads share it. */
 static void
 threads(void **state)
 {
-    struct made *m = make();
+    enum { N = 2000, D = 200, C = 3 };
+    float *x = mem_array(N * D, sizeof *x), *y = mem_array(N, sizeof *y);
+    double *ones = mem_array(N, sizeof *ones);
+    struct glm g[2];
+    uint64_t s = 9;
     (void)state;
-    struct glm a = fit(GLM_SOFTMAX, 3, m, m->three, m->ones, 1),
-               b = fit(GLM_SOFTMAX, 3, m, m->three, m->ones, 3);
-    assert_memory_equal(a.w, b.w, 3 * DIM * sizeof *a.w);
-    assert_memory_equal(a.b, b.b, 3 * sizeof *a.b);
-    glm_free(&a);
-    glm_free(&b);
-    mem_free(m);
+    for (int i = 0; i < N * D; i++)
+        x[i] = (float)draw(&s);
+    for (int i = 0; i < N; i++) {
+        y[i] = (float)(int)(x[i * D] + x[i * D + 1] + draw(&s));
+        ones[i] = 1;
+    }
+    for (int t = 0; t < 2; t++) {
+        const struct glm_data d = { x, y, ones, N, D, 1 + 2 * t };
+        glm_init(&g[t], GLM_SOFTMAX, C, D);
+        assert_true(glm_fit(&g[t], &d, 1e-3, 1e-6, 1000).steps > 5);
+    }
+    assert_memory_equal(g[0].w, g[1].w, C * D * sizeof *g[0].w);
+    assert_memory_equal(g[0].b, g[1].b, C * sizeof *g[0].b);
+    glm_free(&g[0]);
+    glm_free(&g[1]);
+    mem_free(x);
+    mem_free(y);
+    mem_free(ones);
 }
 
 /* A row of weight 0 might as well not be there; a column that never varies neither. */
