@@ -7,15 +7,19 @@
 enum { IGNORED = -100 };
 
 /* Keys of ours that a kept field must not repeat. */
-static const char *const own_keys[] = { "row", "label", "labels", "score", "scores", "value", "gold", "logits", "truncated" };
+static const char *const own_keys[] = { "row", "label", "labels", "score", "scores", "value", "gold", "logits", "truncated",
+                                         "window", "windows", "spans" };
 
 void
-line_probabilities(const struct line_style *y, const float *z, float *p)
+line_probabilities(const struct line_style *y, double *z, float *p)
 {
-    double top = z[0], sum = 0;
-    if (y->problem != PROBLEM_SINGLE) {
+    double top, sum = 0;
+    if (y->scaling)
+        scaling_apply(y->scaling, z, y->classes);
+    top = z[0];
+    if (y->problem == PROBLEM_MULTI || y->problem == PROBLEM_REGRESSION) {
         for (int k = 0; k < y->classes; k++)
-            p[k] = y->problem == PROBLEM_MULTI ? (float)(1 / (1 + exp(-(double)z[k]))) : z[k];
+            p[k] = y->problem == PROBLEM_MULTI ? (float)(1 / (1 + exp(-z[k]))) : (float)z[k];
         return;
     }
     for (int k = 1; k < y->classes; k++)
@@ -158,26 +162,60 @@ put_kept(const struct sequences *s, const struct record *r, int64_t i, struct bu
 }
 
 const char *
-line_put(const struct line_style *y, const struct sequences *s, const struct record *r, int64_t i, const float *z,
-         const float *p, struct buf *b)
+line_read(const struct line_style *y, const struct sequences *s, const struct record *r, int64_t i, struct line *l)
 {
-    const struct tensor *labels = record_tensor(r, "labels"), *cut = record_tensor(r, "truncated");
-    buf_printf(b, "{\"row\":%" PRId64, s->row[i]);
+    const struct tensor *labels = record_tensor(r, "labels"), *cut = record_tensor(r, "truncated"),
+                        *window = record_tensor(r, "window");
+    const struct line empty = { .row = s->row[i], .window = -1, .gold = l->gold, .kept = l->kept };
+    *l = empty;
+    l->gold.n = l->kept.n = 0;
+    if (window && window->type == I32 && window->rank == 1 && window->shape[0] == s->n)
+        l->window = sequences_i32(window, i);
+    l->truncated = cut && cut->type == U8 && cut->rank == 1 && cut->shape[0] == s->n &&
+                   ((const unsigned char *)cut->data)[i];
+    put_kept(s, r, i, &l->kept);
+    return labels && y->problem != PROBLEM_TOKEN ? put_gold(y, labels, s->n, i, &l->gold) : NULL;
+}
+
+void
+line_begin(const struct line *l, struct buf *b)
+{
+    buf_printf(b, "{\"row\":%" PRId64, l->row);
+    if (l->window >= 0)
+        buf_printf(b, ",\"window\":%d", l->window);
+    if (l->windows)
+        buf_printf(b, ",\"windows\":%d", l->windows);
+}
+
+void
+line_end(const struct line *l, struct buf *b)
+{
+    if (l->truncated)
+        buf_printf(b, ",\"truncated\":true");
+    buf_add(b, l->kept.p, l->kept.n);
+    buf_add(b, "}\n", 2);
+}
+
+void
+line_write(const struct line_style *y, const struct line *l, const double *z, const float *p, struct buf *b)
+{
+    line_begin(l, b);
     put_verdict(y, p, b);
-    const char *why = labels ? put_gold(y, labels, s->n, i, b) : NULL;
-    if (why)
-        return why;
+    buf_add(b, l->gold.p, l->gold.n);
     if (y->logits) {
         buf_printf(b, ",\"logits\":[");
         for (int k = 0; k < y->classes; k++) {
             buf_add(b, ",", k > 0);
-            jsonout_f32(b, z[k]);
+            jsonout_f32(b, (float)z[k]);
         }
         buf_add(b, "]", 1);
     }
-    if (cut && cut->type == U8 && cut->rank == 1 && cut->shape[0] == s->n && ((const unsigned char *)cut->data)[i])
-        buf_printf(b, ",\"truncated\":true");
-    put_kept(s, r, i, b);
-    buf_add(b, "}\n", 2);
-    return NULL;
+    line_end(l, b);
+}
+
+void
+line_free(struct line *l)
+{
+    mem_free(l->gold.p);
+    mem_free(l->kept.p);
 }

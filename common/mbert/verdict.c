@@ -5,13 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "common/base/die.h"
-#include "common/mbert/line.h"
 #include "common/mbert/mbert.h"
-#include "formats/sequences.h"
-#include "formats/sink.h"
-
-/* A finished line that waits because the stream was shuffled. */
-struct held { int64_t row; size_t at, n; };
+#include "common/mbert/printer.h"
+#include "formats/scaling.h"
 
 struct verdict {
     const struct verdict_options *o;
@@ -19,14 +15,15 @@ struct verdict {
     struct acts acts;
     struct stream_in *in;
     struct line_style style;    /* names, problem, what to print */
+    struct scaling scaling;     /* with o->calibration */
     struct sequences s;
-    struct buf logits, scores;  /* float [B,C] of the record */
+    struct buf logits, scores;  /* float [rows,C] of the record, a row a sequence or a token */
+    double *row;                /* [C] */
+    int64_t rows;
     int classes;
-    /* JSON lines */
-    struct sink *sink;
-    struct buf line, waiting, index;
-    int shuffled;
-    /* stream */
+    int64_t seen, cut;          /* sequences, those that were truncated */
+    struct printer printer;     /* lines, */
+    /* or a stream */
     struct stream_out *out;
     struct image image;
 };
@@ -36,8 +33,11 @@ static void
 check_model(struct verdict *v)
 {
     const char *made_by = record_meta(stream_head(v->in), "model");
-    if (v->m.head != HEAD_SEQUENCE)
-        die_data("'%s' has no sequence classification head ('architectures' in config.json)", v->o->dir);
+    if (v->m.head == HEAD_TOKEN && strcmp(stream_kind(v->in), "logits"))
+        die_data("'%s' classifies tokens, but '%s' has a vector a sequence: use mbert-fwd --emit logits", v->o->dir,
+                 stream_name(v->in));
+    if (v->m.head == HEAD_TOKEN && v->o->aggregate)
+        die_usage("option --aggregate: '%s' classifies tokens", v->o->dir);
     if (made_by && strtoull(made_by, NULL, 16) != v->m.fingerprint)
         die_data("'%s' was made by model %s, but '%s' is %016" PRIx64, stream_name(v->in), made_by, v->o->dir,
                  v->m.fingerprint);
@@ -79,10 +79,26 @@ static void
 choose_problem(struct verdict *v)
 {
     const char *task = record_meta(stream_head(v->in), "task");
-    v->style.problem = v->m.cfg.problem;
+    v->style.problem = v->m.head == HEAD_TOKEN ? PROBLEM_TOKEN : v->m.cfg.problem;
     if (v->style.problem == PROBLEM_AUTO)
         v->style.problem = v->classes == 1 ? PROBLEM_REGRESSION
                          : task && !strcmp(task, "multi") ? PROBLEM_MULTI : PROBLEM_SINGLE;
+}
+
+static void
+choose_scaling(struct verdict *v)
+{
+    const char *path = v->o->calibration;
+    if (!path)
+        return;
+    scaling_load(&v->scaling, path);
+    if (v->style.problem == PROBLEM_REGRESSION)
+        die_data("'%s': '%s' gives numbers, which have no calibration", path, v->o->dir);
+    if (v->scaling.classes != v->classes)
+        die_data("'%s' is for %d classes, but '%s' has %d", path, v->scaling.classes, v->o->dir, v->classes);
+    if (v->scaling.kind == SCALING_PLATT && v->style.problem != PROBLEM_SINGLE)
+        die_data("'%s' is Platt scaling, which is for one of two classes; '%s' gives sets", path, v->o->dir);
+    v->style.scaling = &v->scaling;
 }
 
 /* ---- one record ------------------------------------------------------------------------ */
@@ -98,56 +114,63 @@ head_on(struct verdict *v, const struct tensor *t, float *logits)
     be->download(v->m.c, logits, s.logits.p, (size_t)B * (size_t)v->classes * sizeof *logits);
 }
 
-static void
-read_logits(struct verdict *v, const struct record *r)
+/* The input row that row i of the logits belongs to. */
+static int64_t
+input_row(const struct verdict *v, int64_t i)
 {
-    const int pooled = !strcmp(stream_kind(v->in), "pooled");
-    const int64_t cols = pooled ? v->m.cfg.hidden : v->classes;
-    const struct tensor *t = stream_need(v->in, r, pooled ? "pooled" : "logits", F32, 2, v->s.n, cols);
-    v->logits.n = 0;
-    float *z = buf_room(&v->logits, mem_mul((size_t)v->s.n * sizeof *z, (size_t)v->classes) + 1);
-    if (pooled && v->s.n)
-        head_on(v, t, z);
-    else
-        memcpy(z, t->data, t->bytes);
-    for (int64_t i = 0; i < v->s.n * v->classes; i++)
-        if (!isfinite(z[i]))
-            stream_bad(v->in, "row %" PRId64 ": a logit is not finite (NaN or infinity): no verdict",
-                       v->s.row[i / v->classes]);
-    v->scores.n = 0;
-    float *p = buf_room(&v->scores, mem_mul((size_t)v->s.n * sizeof *p, (size_t)v->classes) + 1);
-    for (int64_t i = 0; i < v->s.n; i++)
-        line_probabilities(&v->style, z + i * v->classes, p + i * v->classes);
+    int64_t b = 0;
+    if (v->m.head != HEAD_TOKEN)
+        return v->s.row[i];
+    while (v->s.cu[b + 1] <= i)
+        b++;
+    return v->s.row[b];
 }
 
 static void
-put_lines(struct verdict *v, const struct record *r)
+read_logits(struct verdict *v, const struct record *r)
 {
-    const float *z = (const float *)(void *)v->logits.p, *p = (const float *)(void *)v->scores.p;
-    for (int64_t i = 0; i < v->s.n; i++) {
-        v->line.n = 0;
-        const char *why = line_put(&v->style, &v->s, r, i, z + i * v->classes, p + i * v->classes, &v->line);
-        if (why)
-            stream_bad(v->in, "row %" PRId64 ": %s", v->s.row[i], why);
-        if (!v->shuffled) {
-            sink_write(v->sink, v->line.p, v->line.n);
-            continue;
+    const int pooled = !strcmp(stream_kind(v->in), "pooled"), C = v->classes;
+    const struct tensor *t = stream_need(v->in, r, pooled ? "pooled" : "logits", F32, 2, v->rows,
+                                         pooled ? v->m.cfg.hidden : C);
+    v->logits.n = v->scores.n = 0;
+    float *z = buf_room(&v->logits, mem_mul((size_t)v->rows * sizeof *z, (size_t)C) + 1);
+    float *p = buf_room(&v->scores, mem_mul((size_t)v->rows * sizeof *p, (size_t)C) + 1);
+    if (pooled && v->rows)
+        head_on(v, t, z);
+    else
+        memcpy(z, t->data, t->bytes);
+    for (int64_t i = 0; i < v->rows; i++, z += C, p += C) {
+        for (int k = 0; k < C; k++) {
+            if (!isfinite(z[k]))
+                stream_bad(v->in, "row %" PRId64 ": a logit is not finite (NaN or infinity): no verdict",
+                           input_row(v, i));
+            v->row[k] = z[k];
         }
-        const struct held h = { v->s.row[i], v->waiting.n, v->line.n };
-        buf_add(&v->waiting, v->line.p, v->line.n);
-        buf_add(&v->index, &h, sizeof h);
+        line_probabilities(&v->style, v->row, p);
     }
-    if (!v->shuffled)
-        sink_flush(v->sink);
+}
+
+static const char *
+read_record(struct verdict *v, const struct record *r)
+{
+    const char *why = sequences_read(&v->s, r, stream_base(v->in));
+    if (why)
+        return why;
+    if (v->s.n < 0 || !v->s.row)
+        return "tensor 'row' is missing";
+    if (v->m.head == HEAD_TOKEN && !v->s.cu)
+        return "tensor 'cu_seqlens' is missing";
+    v->rows = v->m.head == HEAD_TOKEN ? v->s.tokens : v->s.n;
+    return NULL;
 }
 
 static void
 put_record(struct verdict *v, const struct record *r)
 {
     image_reset(&v->image);
-    image_2d(&v->image, "scores", F32, v->s.n, v->classes, v->scores.p);
+    image_2d(&v->image, "scores", F32, v->rows, v->classes, v->scores.p);
     if (v->o->logits)
-        image_2d(&v->image, "logits", F32, v->s.n, v->classes, v->logits.p);
+        image_2d(&v->image, "logits", F32, v->rows, v->classes, v->logits.p);
     for (int i = 0; i < r->tensors; i++) {
         const struct tensor *t = &r->tensor[i];
         if (sequences_travels(&v->s, t))
@@ -156,24 +179,15 @@ put_record(struct verdict *v, const struct record *r)
     stream_put(v->out, &v->image, v->s.n, v->s.tokens > 0 ? v->s.tokens : 0);
 }
 
-static int
-by_row(const void *pa, const void *pb)
-{
-    const struct held *a = pa, *b = pb;
-    if (a->row != b->row)
-        return a->row < b->row ? -1 : 1;
-    return a->at < b->at ? -1 : a->at > b->at;
-}
-
 static void
-put_held(struct verdict *v)
+count_cut(struct verdict *v, const struct record *r)
 {
-    struct held *h = (struct held *)(void *)v->index.p;
-    const size_t n = v->index.n / sizeof *h;
-    if (n)
-        qsort(h, n, sizeof *h, by_row);
-    for (size_t i = 0; i < n; i++)
-        sink_write(v->sink, v->waiting.p + h[i].at, h[i].n);
+    const struct tensor *t = record_tensor(r, "truncated");
+    v->seen += v->s.n;
+    if (!t || t->type != U8 || t->rank != 1 || t->shape[0] != v->s.n)
+        return;
+    for (int64_t i = 0; i < v->s.n; i++)
+        v->cut += ((const unsigned char *)t->data)[i] != 0;
 }
 
 static void
@@ -189,45 +203,61 @@ close_all(struct verdict *v)
     image_free(&v->image);
     mem_free(v->logits.p);
     mem_free(v->scores.p);
-    mem_free(v->line.p);
-    mem_free(v->waiting.p);
-    mem_free(v->index.p);
+    mem_free(v->row);
     mem_free(v);
+}
+
+static void
+open_all(struct verdict *v, const char *path)
+{
+    const struct ops *be = ops_find("cpu");
+    const struct verdict_options *o = v->o;
+    model_load(&v->m, be, model_ctx(be, o->threads, OP_F32, o->dir), o->dir, MODEL_HEAD, 0, 0);
+    check_model(v);
+    choose_names(v);
+    choose_problem(v);
+    check_names(v);
+    choose_scaling(v);
+    v->style.logits = o->logits;
+    v->row = mem_array((size_t)v->classes, sizeof *v->row);
+    image_init(&v->image);
+    v->printer = (struct printer){ .in = v->in, .style = &v->style, .how = o->aggregate };
+    if (!o->stream) {
+        printer_open(&v->printer, path);
+        return;
+    }
+    char *options = mem_printf("%s%s%s", o->logits ? "--logits" : "", o->logits && o->calibration ? " " : "",
+                               o->calibration ? "--calibration" : "");
+    v->out = stream_create(path, "scores", stream_head(v->in), argv0, options, 0);
+    mem_free(options);
 }
 
 void
 verdict_run(const struct verdict_options *o, struct stream_in *in, const char *path)
 {
     struct verdict *v = mem_zalloc(1, sizeof *v);
-    const struct ops *be = ops_find("cpu");
-    const char *chain = record_meta(stream_head(in), "chain");
     const struct record *r;
     v->o = o;
     v->in = in;
-    model_load(&v->m, be, model_ctx(be, o->threads, OP_F32, o->dir), o->dir, MODEL_HEAD, 0, 0);
-    check_model(v);
-    choose_names(v);
-    choose_problem(v);
-    check_names(v);
-    v->style.logits = o->logits;
-    v->shuffled = chain && strstr(chain, "--shuffle") != NULL;
-    image_init(&v->image);
-    if (o->stream)
-        v->out = stream_create(path, "scores", stream_head(in), argv0, o->logits ? "--logits" : "", 0);
-    else
-        v->sink = sink_open(path);
+    open_all(v, path);
     while ((r = stream_next(in))) {
-        const char *why = sequences_read(&v->s, r, stream_base(in));
-        if (why || v->s.n < 0 || !v->s.row)
-            stream_bad(in, "%s", why ? why : "tensor 'row' is missing");
+        const char *why = read_record(v, r);
+        if (why)
+            stream_bad(in, "%s", why);
         read_logits(v, r);
-        (o->stream ? put_record : put_lines)(v, r);
+        count_cut(v, r);
+        if (o->stream)
+            put_record(v, r);
+        else
+            printer_put(&v->printer, &v->s, r, (const float *)(void *)v->logits.p,
+                        (const float *)(void *)v->scores.p);
     }
     if (o->stream)
         stream_end(v->out, stream_rows(in));
-    else {
-        put_held(v);
-        sink_commit(v->sink);
-    }
+    else
+        printer_close(&v->printer);
+    if (v->cut)
+        warn("%" PRId64 " of %" PRId64 " prompts had been cut (truncated): their verdicts are of what was left", v->cut,
+             v->seen);
     close_all(v);
 }
