@@ -47,7 +47,7 @@ load_file(struct model *m, const char *dir, int classes, uint64_t seed)
     m->fingerprint = weights_fingerprint(c, m->file);
     if (m->flags & MODEL_HEAD && !classified)
         die_data("'%s': no classification head ('architectures' in config.json); "
-                 "make one with mbert-train", m->name);
+                 "make one with mbert-train or clf-head --train", m->name);
     m->classes = m->flags & MODEL_TRAIN ? classes : classified ? weights_classes(m) : 0;
     if (classified && !(m->flags & MODEL_TRAIN) && c->labels && c->labels != m->classes)
         die_data("'%s': tensor 'classifier.weight' has %d rows, but config.json names %d "

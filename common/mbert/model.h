@@ -12,7 +12,8 @@
 
 enum model_flags {
     MODEL_TRAIN = 1,       /* F32 masters; HEAD_SEQUENCE; what the file lacks of it is new */
-    MODEL_HEAD = 2,        /* only head.dense, head.norm, classifier (clf-head) */
+    MODEL_HEAD = 2,        /* only head.dense, head.norm, classifier (clf-head); with
+                              MODEL_TRAIN too, then what is new is not said */
     MODEL_RANDOM = 4,      /* with MODEL_TRAIN: config.json alone, all new */
     MODEL_BODY = 8,        /* encoder only: the head is not loaded; HEAD_NONE */
     MODEL_PACK = 16,       /* packs anew, whatever lies beside the model */

@@ -86,13 +86,13 @@ listed(float *weight, const char *list, int classes)
         die_usage("option --class-weights: %d of them for %d classes", n, classes);
 }
 
-static float *
-weights(const struct train_options *o, const struct examples *e, int classes)
+float *
+recipe_weights(const char *text, const struct examples *e, int classes)
 {
-    if (!o->class_weights)
+    if (!text)
         return NULL;
     float *weight = mem_array((size_t)classes, sizeof *weight);
-    const int balanced = !strcmp(o->class_weights, "balanced");
+    const int balanced = !strcmp(text, "balanced");
     if (e->problem == PROBLEM_REGRESSION)
         die_usage("--class-weights: '%s' has no classes (regression)", e->name);
     if (balanced && e->problem == PROBLEM_MULTI)
@@ -100,7 +100,7 @@ weights(const struct train_options *o, const struct examples *e, int classes)
     if (balanced)
         balance(weight, e, classes);
     else
-        listed(weight, o->class_weights, classes);
+        listed(weight, text, classes);
     return weight;
 }
 
@@ -190,7 +190,7 @@ recipe_make(struct recipe *r, const struct train_options *o, const struct exampl
         die_usage("--best: the only figure of regression is loss");
     if (train->problem == PROBLEM_TOKEN && o->best == BEST_AUROC)
         die_usage("--best auroc: there is none of labels a token");
-    r->weight = weights(o, train, classes);
+    r->weight = recipe_weights(o->class_weights, train, classes);
     r->text = text_of(o, train, eval);
     r->batches = (train->n + o->batch - 1) / o->batch;
     r->steps = r->batches * o->epochs;

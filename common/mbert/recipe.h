@@ -18,4 +18,9 @@ void recipe_check(const struct train_options *o);
 void recipe_make(struct recipe *r, const struct train_options *o, const struct examples *train,
                  const struct examples *eval, int classes, int layers);
 void recipe_free(struct recipe *r);
+/*
+ * Weights of e's classes from "balanced" (rows / (classes x rows of the class)) or "a,b,...":
+ * a fresh array [classes]; NULL when text is.  What makes no sense is die_usage.
+ */
+float *recipe_weights(const char *text, const struct examples *e, int classes);
 #endif

@@ -25,8 +25,8 @@ bare(const char *name)
 }
 
 /* transformers writes "model." before the encoder's names, but not in a bare model. */
-static const struct tensor *
-find(const struct model *m, const char *name)
+const struct tensor *
+weights_find(const struct model *m, const char *name)
 {
     const struct record *r = record_of(m);
     const struct tensor *t = record_tensor(r, name);
@@ -57,11 +57,10 @@ shape_text(struct buf *b, const struct tensor *t)
     buf_add(b, "", 1);
 }
 
-/* The tensor of e, shape and type checked; NULL when there is none. */
-static const struct tensor *
-tensor_of(const struct model *m, const struct entry *e)
+const struct tensor *
+weights_tensor(const struct model *m, const struct entry *e)
 {
-    const struct tensor *t = find(m, e->name);
+    const struct tensor *t = weights_find(m, e->name);
     struct buf got = { 0 };
     if (!t)
         return NULL;
@@ -88,7 +87,7 @@ missing(const struct model *m, const struct entry *e)
 int
 weights_classes(const struct model *m)
 {
-    const struct tensor *t = find(m, "classifier.weight");
+    const struct tensor *t = weights_find(m, "classifier.weight");
     if (!t)
         die_data("'%s': tensor 'classifier.weight' is missing", m->name);
     if (t->rank != 2 || t->shape[0] < 1 || t->shape[0] > 1 << 20)
@@ -119,7 +118,7 @@ bind(struct model *m, struct arena *a)
     const int shared = m->be->shares_memory(m->c);
     for (int i = 0; i < m->entries; i++) {
         const struct entry *e = &m->table[i];
-        const struct tensor *t = tensor_of(m, e);
+        const struct tensor *t = weights_tensor(m, e);
         const size_t n = (size_t)e->rows * (size_t)e->cols;
         if (!t)
             missing(m, e);
@@ -212,12 +211,12 @@ weights_copy(struct model *m, uint64_t seed)
     place_masters(m);
     for (int i = 0; i < m->entries; i++) {
         const struct entry *e = &m->table[i];
-        const struct tensor *t = find(m, e->name);
+        const struct tensor *t = weights_find(m, e->name);
         const int last = starts(e->name, "classifier.");
         if (t)
             used[t - r->tensor] = 1;
         if (t && (!last || fits(e, t))) {
-            store(m, e->at->p, tensor_of(m, e), (size_t)e->rows * (size_t)e->cols);
+            store(m, e->at->p, weights_tensor(m, e), (size_t)e->rows * (size_t)e->cols);
             continue;
         }
         if (!t && e->layer <= m->cfg.layers)
@@ -228,9 +227,11 @@ weights_copy(struct model *m, uint64_t seed)
     for (int i = 0; i < r->tensors; i++)
         if (!used[i] && !(m->head == HEAD_MLM && starts(r->tensor[i].name, "decoder.weight")))
             buf_printf(&dropped, " %s", r->tensor[i].name);
-    say("new", &fresh);
-    say("new, of another shape in the file", &replaced);
-    say("dropped", &dropped);
+    if (!(m->flags & MODEL_HEAD)) {
+        say("new", &fresh);
+        say("new, of another shape in the file", &replaced);
+        say("dropped", &dropped);
+    }
     mem_free(fresh.p);
     mem_free(replaced.p);
     mem_free(dropped.p);
