@@ -142,6 +142,23 @@ fake() {
     [ "$(cat x.svg)" = half ]
 }
 
+@test "files in memory that fail: 4, and says which program they were for" {
+    need_command strace
+    strace -o /dev/null true 2>/dev/null || skip "strace may not trace here"
+    fault() { strace -qq -o trace -e "trace=${1%%:*}" -e "inject=$1" metrics plot roc two -o x.svg; }
+    fake 'cat'
+    PATH=$TMP/fake:$PATH
+    run -4 --separate-stderr fault memfd_create:error=ENOSYS
+    [ "$stderr" = "metrics: can't run 'gnuplot': no file in memory: Function not implemented" ]
+    run -4 --separate-stderr fault write:error=ENOSPC:when=1
+    [ "$stderr" = "metrics: can't run 'gnuplot': can't write its input: No space left on device" ]
+    # its output and its end, the end of its standard error: the last three, after the loader's
+    n=$(strace -qq -e trace=pread64 -o /dev/stdout metrics plot roc two -o y.svg | grep -c ^pread64)
+    run -4 --separate-stderr fault "pread64:error=EIO:when=$((n - 2))"
+    [ "$stderr" = "metrics: can't read what 'gnuplot' wrote: Input/output error" ]
+    [ ! -e x.svg ]
+}
+
 @test "usage: kinds, suffixes, operands" {
     want="metrics: plot: wants one of roc|pr|reliability|confusion|hist|training, then at most one file; try --help"
     run -2 --separate-stderr metrics plot
@@ -168,6 +185,9 @@ fake() {
     run -3 --separate-stderr metrics plot training two
     [ "$stderr" = "metrics: 'two': no record with 'step' and 'loss': not a log of mbert-train" ]
     run -3 metrics plot roc /dev/null
+    awk 'BEGIN { printf "{\"label\":0,\"logits\":[0"; for (i = 0; i < 200; i++) printf ",1"; print "]}" }' > wide
+    run -3 --separate-stderr metrics plot confusion wide
+    [ "$stderr" = "metrics: 'wide': a picture of the confusion has room for 200 classes" ]
     need_command gnuplot
     for k in reliability confusion hist; do metrics plot $k one > /dev/null; done
     head -n 1 log.jsonl > short
