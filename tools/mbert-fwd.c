@@ -19,14 +19,14 @@ stop_after(struct infer *f, void (*verb)(const struct infer *))
 int
 main(int argc, char **argv)
 {
-    struct infer_options o = { .pooling = -1 };
+    struct infer_options o = { .emit = -1, .pooling = -1 };
     const char *path = NULL;
     int device = 0, print = 0;
     const struct opt table[] = {
         OPT_STR('m', "model", &o.dir, "DIR",
                 "model directory: config.json, model.safetensors (required)"),
         OPT_ENUM(0, "emit", &o.emit, "pooled|hidden|layers|logits",
-                 "what to write (pooled)"),
+                 "what to write (pooled; of a token classifier logits)"),
         OPT_ENUM(0, "pooling", &o.pooling, "cls|mean",
                  "how a sequence becomes a vector (as config.json says)"),
         OPT_FLAG(0, "normalize", &o.normalize, "pooled vectors of length 1"),

@@ -27,11 +27,26 @@ struct infer {
 static const char *const emits[] = { "pooled", "hidden", "layers", "logits" };
 static const char *const poolings[] = { "cls", "mean" };
 
+/* What is wanted of a model when nothing is said: vectors for a head that sees one a prompt,
+ * logits where the head sees every token. */
+static int
+emit_of(const struct infer_options *o)
+{
+    struct config *c = mem_zalloc(1, sizeof *c);
+    config_load(c, o->dir);
+    const int token = c->arch == ARCH_TOKEN && !o->normalize && o->pooling < 0;
+    config_free(c);
+    mem_free(c);
+    return token ? EMIT_LOGITS : EMIT_POOLED;
+}
+
 static void
-check_options(const struct infer_options *o)
+check_options(struct infer_options *o)
 {
     if (!o->dir)
         die_usage("-m DIR is required");
+    if (o->emit < 0)
+        o->emit = emit_of(o);
     if (o->normalize && o->emit != EMIT_POOLED)
         die_usage("--normalize needs --emit pooled");
     if (o->pooling >= 0 && (o->emit == EMIT_HIDDEN || o->emit == EMIT_LAYERS))
@@ -47,11 +62,12 @@ precision_of(const struct infer *f)
 }
 
 struct infer *
-infer_open(const struct infer_options *o)
+infer_open(const struct infer_options *options)
 {
     struct infer *f = mem_zalloc(1, sizeof *f);
+    struct infer_options *o = &f->o;
+    *o = *options;
     check_options(o);
-    f->o = *o;
     const struct ops *be = model_backend(o->device);
     model_load(&f->m, be, model_ctx(be, o->threads, (enum precision)o->dtype, o->dir), o->dir,
                o->pack                     ? MODEL_PACK

@@ -14,7 +14,7 @@
 enum infer_emit { EMIT_POOLED, EMIT_HIDDEN, EMIT_LAYERS, EMIT_LOGITS };
 struct infer_options {
     const char *dir;      /* model directory */
-    int emit;             /* enum infer_emit */
+    int emit;             /* enum infer_emit, or -1: logits of a token classifier, else pooled */
     int pooling;          /* enum pooling, or -1: as the config says */
     int normalize;        /* EMIT_POOLED: vectors of length 1 */
     int attention_global; /* ignore the windows */
