@@ -144,6 +144,7 @@ sequences_part(const struct sequences *s, const struct tensor *t)
     static const enum part order[] = { PART_CU, PART_OFFSETS, PART_BYTES, PART_SEQUENCE,
                                        PART_TOKEN };
     if ((!strcmp(t->name, "input_ids") || !strcmp(t->name, "spans") ||
+         !strcmp(t->name, "words") ||
          !strcmp(t->name, "final_hidden") ||
          !strncmp(t->name, "hidden.", 7)) &&
         sequences_fits(s, t, PART_TOKEN))
@@ -174,7 +175,7 @@ int
 sequences_travels(const struct sequences *s, const struct tensor *t)
 {
     static const char *const names[] = { "cu_seqlens", "row", "labels", "truncated",
-                                         "window", "spans" };
+                                         "window", "spans", "words" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(t->name, names[i]))
             return 1;

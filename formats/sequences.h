@@ -16,7 +16,7 @@
  *     PART_SEQUENCE  a row a sequence: first dimension B
  *     PART_TOKEN     a row a token: first dimension T
  *     PART_WHOLE     anything else, and everything in a record without sequences
- * Where B = T a tensor may be either; input_ids, spans, final_hidden and hidden.N are of
+ * Where B = T a tensor may be either; input_ids, spans, words, final_hidden and hidden.N are of
  * tokens, the rest counts as of sequences.
  */
 #include <stdint.h>

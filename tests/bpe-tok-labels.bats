@@ -165,15 +165,20 @@ ids, n = {"O": 0, "B-PER": 1, "I-PER": 2, "B-LOC": 3, "I-LOC": 4}, 0
 for line, got in zip(open(sys.argv[2]), open(sys.argv[3])):
     row, got = json.loads(line), json.loads(got)
     spans = sorted(row["labels"], key=lambda s: s["start"])
-    begins, used = {}, set()
+    begins, used, place = {}, set(), {}
     for w in words.finditer(row["text"]):
         a = w.start() + (len(w.group()) - len(w.group().lstrip()) if w.group().strip() else 0)
         hit = [s for s in spans if s["start"] < w.end() and s["end"] > a]
         label = ("I-" if hit[0]["start"] in used else "B-") + hit[0]["label"] if hit else "O"
         used |= {hit[0]["start"]} if hit else set()
-        begins[w.start()] = ids[label]
+        begins[w.start()], place[w.start()] = ids[label], [a, w.end()]
     want = [begins.get(a, -100) for a, b in got["spans"][1:-1]]
     assert got["label"] == [-100] + want + [-100], (row, got, want)
+    word = [0, 0]
+    for span, got_word in zip(got["spans"][1:-1], got["words"][1:-1]):
+        word = place.get(span[0], word)
+        assert got_word == word, (row, got)
+    assert got["words"][0] == got["words"][-1] == [0, 0]
     n += len(used)
 assert n > 1000, n
 END

@@ -152,6 +152,20 @@ END
     bpe-tok -q -m m --no-special --offsets chars in.jsonl | tens cat --json | grep -qF '[1,3],[3,5]]'
 }
 
+@test "--offsets: the word of each token, less its blanks; of pairs, windows, cuts" {
+    words() { bpe-tok -q -m "$M" "$@" in.jsonl | tens cat --json | sed 's/.*"words":\(.*\)}$/\1/'; }
+    lines '{"prompt":"xyq ab,  \u00e9f"}'
+    [ "$(words --offsets chars --no-special)" = "[[0,3],[0,3],[0,3],[4,6],[6,7],[7,9],[9,11],[9,11]]" ]
+    [ "$(words --offsets bytes --no-special)" = "[[0,3],[0,3],[0,3],[4,6],[6,7],[7,9],[9,12],[9,12]]" ]
+    [ "$(words --offsets chars --window 5 --stride 1 | paste -sd ' ')" = \
+        "[[0,0],[0,3],[0,3],[0,3],[0,0]] [[0,0],[0,3],[4,6],[6,7],[0,0]] [[0,0],[6,7],[7,9],[9,11],[0,0]] [[0,0],[9,11],[9,11],[0,0]]" ]
+    [ "$(words --offsets chars --max-length 5 --truncate left)" = "[[0,0],[7,9],[9,11],[9,11],[0,0]]" ]
+    lines '{"prompt":"xy ab","b":" cd e"}'
+    [ "$(words --offsets chars --pair-field b)" = "[[0,0],[0,2],[0,2],[3,5],[0,0],[1,3],[1,3],[4,5],[0,0]]" ]
+    lines '{"prompt":"xe\u0301y z"}'
+    [ "$(words --offsets chars --no-special)" = "[[0,4],[0,4],[0,4],[5,6]]" ]
+}
+
 @test "spans cover every byte of text that NFC leaves alone" {
     need_shared data/test.jsonl.zst
     need_command python3

@@ -264,11 +264,12 @@ END
     [ "$(wc -l < s)" = 2 ]
     grep -q '"label":"PER"' s
     python3 - <<'END'
-import json
-for x in map(json.loads, open("s")):
-    at = 0
+import json, re
+for x in map(json.loads, open("s")): # whole words
+    at, words = 0, [w.span() for w in re.finditer(r"\w+|[^\w\s]+", x["prompt"])]
     for e in x["spans"]:
-        assert at <= e["start"] < e["end"] <= len(x["prompt"]) and 1 / 3 <= e["score"] <= 1, x
+        assert at <= e["start"] < e["end"] and 1 / 3 <= e["score"] <= 1, x
+        assert e["start"] in [w[0] for w in words] and e["end"] in [w[1] for w in words], (x, words)
         at = e["end"]
 END
 }

@@ -50,14 +50,23 @@ put_ids(struct draft *r, int wide, const struct slice *s)
     r->tokens += s->n;
 }
 
-/* The sequence as the template lays it out; a special token's span is empty, at 0. */
+static void
+put_places(struct draft *r, const struct place *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        buf_add(&r->spans, p[i].token, sizeof p[i].token);
+        buf_add(&r->words, p[i].word, sizeof p[i].word);
+    }
+}
+
+/* The sequence as the template lays it out; a special token's places are empty, at 0. */
 static void
 put_sequence(struct draft *r, const struct plan *plan, const struct slice *a,
-             const struct slice *b, const int32_t *spans)
+             const struct slice *b, const struct place *places)
 {
     int n;
     const struct template_part *part = template_parts(&plan->tokenizer, b != NULL, &n);
-    static const int32_t none[2] = {0, 0};
+    static const struct place none;
 
     for (int i = 0; i < n; i++) {
         const struct slice special = {NULL, &part[i].id, 1};
@@ -65,10 +74,10 @@ put_sequence(struct draft *r, const struct plan *plan, const struct slice *a,
             continue;
         const struct slice *s = part[i].kind == 0 ? a : part[i].kind == 1 ? b : &special;
         put_ids(r, plan->wide, s);
-        if (spans && part[i].kind == 2)
-            buf_add(&r->spans, none, sizeof none);
-        else if (spans)
-            buf_add(&r->spans, spans + (part[i].kind ? 2 * a->n : 0), s->n * sizeof none);
+        if (places && part[i].kind == 2)
+            put_places(r, &none, 1);
+        else if (places)
+            put_places(r, places + (part[i].kind ? a->n : 0), s->n);
     }
 }
 
@@ -110,13 +119,13 @@ put_label(struct draft *r, const struct plan *plan, enum task task, const struct
 
 void
 draft_add(struct draft *r, const struct plan *plan, enum task task, const struct row *row,
-          const struct slice *a, const struct slice *b, const int32_t *spans)
+          const struct slice *a, const struct slice *b, const struct place *places)
 {
     const unsigned char cut = (unsigned char)row->truncated;
     size_t from = 0;
 
     begin(r, plan);
-    put_sequence(r, plan, a, b, spans);
+    put_sequence(r, plan, a, b, places);
     const int32_t end = (int32_t)r->tokens, window = row->window;
     buf_add(&r->cu, &end, sizeof end);
     buf_add(&r->row, &row->row, sizeof row->row);
@@ -171,8 +180,10 @@ draft_image(struct draft *r, const struct plan *plan, enum task task)
         image_1d(i, "truncated", U8, r->n, r->truncated.p);
     if (plan->o->window)
         image_1d(i, "window", I32, r->n, r->window.p);
-    if (plan->o->offsets)
+    if (plan->o->offsets) {
         image_2d(i, "spans", I32, tokens, 2, data(&r->spans));
+        image_2d(i, "words", I32, tokens, 2, data(&r->words));
+    }
     for (int k = 0; k < plan->keeps; k++) {
         snprintf(name, sizeof name, "keep.%s", plan->keep[k]);
         image_1d(i, name, U8, (int64_t)r->keep[k].bytes.n, data(&r->keep[k].bytes));
@@ -186,7 +197,7 @@ draft_reset(struct draft *r, const struct plan *plan)
 {
     r->n = r->labelled = r->any_truncated = 0;
     r->tokens = r->id.n = r->cu.n = r->row.n = r->label.n = r->truncated.n = 0;
-    r->window.n = r->spans.n = 0;
+    r->window.n = r->spans.n = r->words.n = 0;
     for (int k = 0; k < plan->keeps; k++)
         r->keep[k].bytes.n = r->keep[k].offsets.n = 0;
 }
@@ -194,8 +205,8 @@ draft_reset(struct draft *r, const struct plan *plan)
 void
 draft_free(struct draft *r)
 {
-    struct buf *all[] = {&r->id,        &r->cu,     &r->row,  &r->label,
-                         &r->truncated, &r->window, &r->spans};
+    struct buf *all[] = {&r->id,        &r->cu,     &r->row,   &r->label,
+                         &r->truncated, &r->window, &r->spans, &r->words};
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         mem_free(all[i]->p);

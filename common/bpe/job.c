@@ -40,6 +40,7 @@ job_free(struct job *j)
     mem_free(j->drafts);
     mem_free(j->spans.p);
     mem_free(j->words.p);
+    mem_free(j->places.p);
     mem_free(j->classes.p);
     tag_free(&j->tags);
     mem_free(j->text.p);

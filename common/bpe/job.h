@@ -28,8 +28,9 @@ struct job {
     float *hot;
     struct draft **drafts;     /* records; the first `full` are ready */
     int full, made;
-    struct buf spans;        /* of the prompt at hand, */
-    struct buf words;        /* struct encode_word, */
+    struct buf spans;        /* of the text at hand, */
+    struct buf words;        /* struct encode_word of the prompt's first text, */
+    struct buf places;       /* struct place of the prompt, */
     struct buf classes;      /* and int32_t a token */
     struct tags tags;
     struct buf text;         /* counts */

@@ -47,7 +47,7 @@ part(const struct slice *s, size_t from, size_t n)
 
 static const char *
 put(struct job *j, const struct row *row, const struct slice *a, const struct slice *b,
-    const int32_t *spans)
+    const struct place *places)
 {
     const size_t tokens = a->n + (b ? b->n : 0) + j->plan->specials;
     struct draft *r = open_draft(j, tokens);
@@ -58,16 +58,16 @@ put(struct job *j, const struct row *row, const struct slice *a, const struct sl
         row->given != r->labelled)
         return row->given ? "a label, but the lines before have none"
                           : "no label, but the lines before have one";
-    draft_add(r, j->plan, j->labels.task, row, a, b, spans);
+    draft_add(r, j->plan, j->labels.task, row, a, b, places);
     close_draft(j);
     return NULL;
 }
 
-/* The prompt's spans; NULL when none are wanted. */
-static int32_t *
-spans_of(const struct job *j)
+/* The places of the prompt's tokens; NULL when none are wanted. */
+static struct place *
+places_of(const struct job *j)
 {
-    return j->plan->o->offsets ? (int32_t *)(void *)j->spans.p : NULL;
+    return j->plan->o->offsets ? (struct place *)(void *)j->places.p : NULL;
 }
 
 /*
@@ -77,7 +77,8 @@ spans_of(const struct job *j)
 static const char *
 put_windows(struct job *j, struct row *row, const struct slice *a)
 {
-    const int32_t *const classes = row->classes, *const spans = spans_of(j);
+    const int32_t *const classes = row->classes;
+    const struct place *const places = places_of(j);
     const size_t size = j->plan->limit - j->plan->specials;
     const size_t step = size - (size_t)j->plan->o->stride;
 
@@ -93,7 +94,7 @@ put_windows(struct job *j, struct row *row, const struct slice *a)
         const size_t n = a->n - from < size ? a->n - from : size;
         const struct slice w = part(a, from, n);
         row->classes = classes ? classes + from : NULL;
-        const char *why = put(j, row, &w, NULL, spans ? spans + 2 * from : NULL);
+        const char *why = put(j, row, &w, NULL, places ? places + from : NULL);
         if (why || from + n == a->n)
             return why;
     }
@@ -107,18 +108,17 @@ put_count(struct job *j, const struct row *row, size_t tokens)
     buf_printf(&j->text, "%s%zu\n", j->plan->has_id ? "\t" : "", tokens);
 }
 
-/* Spans of what is left of both sides, one after the other; NULL when none are wanted. */
-static const int32_t *
-cut_spans(struct job *j, const struct slice *from, const struct slice *left,
-          const size_t *skip)
+/* Places of what is left of both sides, one after the other; NULL when none are wanted. */
+static const struct place *
+cut_places(struct job *j, const struct slice *from, const struct slice *left,
+           const size_t *skip)
 {
-    int32_t *all = spans_of(j);
+    struct place *all = places_of(j);
 
     if (!all)
         return NULL;
-    memmove(all, all + 2 * skip[0], 2 * left[0].n * sizeof *all);
-    memmove(all + 2 * left[0].n, all + 2 * (from[0].n + skip[1]),
-            2 * left[1].n * sizeof *all);
+    memmove(all, all + skip[0], left[0].n * sizeof *all);
+    memmove(all + left[0].n, all + from[0].n + skip[1], left[1].n * sizeof *all);
     return all;
 }
 
@@ -153,20 +153,58 @@ sequence_add(struct job *j, struct row *row, const struct slice *a, const struct
     j->cut += row->truncated;
     if (row->classes)
         row->classes += skip[0];
-    return put(j, row, &kept[0], b ? &kept[1] : NULL, cut_spans(j, whole, kept, skip));
+    return put(j, row, &kept[0], b ? &kept[1] : NULL, cut_places(j, whole, kept, skip));
+}
+
+/* Of byte `at`, the offset as it was asked for; *from and *count say where the last was. */
+static int32_t
+offset(const char *text, size_t at, int chars, size_t *from, size_t *count)
+{
+    if (!chars)
+        return (int32_t)at;
+    if (at < *from) /* a word that shares with the one before what NFC changed */
+        *from = *count = 0;
+    for (; *from < at; ++*from)
+        *count += ((unsigned char)text[*from] & 0xC0) != 0x80;
+    return (int32_t)*count;
+}
+
+/* Spans and words of the text's tokens, and, appended, their places. */
+static void
+read_text(struct job *j, const char *text, size_t n, struct buf *words)
+{
+    const int chars = j->plan->o->offsets == OFFSETS_CHARS;
+    size_t from = 0, count = 0;
+
+    j->spans.n = words->n = 0;
+    encode_spans(j->encoder, text, n, chars, &j->spans, words);
+    const struct encode_word *w = (const struct encode_word *)(const void *)words->p;
+    const int32_t *span = (const int32_t *)(const void *)j->spans.p;
+    const size_t all = words->n / sizeof *w, tokens = j->spans.n / (2 * sizeof *span);
+    for (size_t i = 0; i < all; i++) {
+        const size_t end = i + 1 < all ? w[i + 1].token : tokens;
+        const int32_t start = offset(text, tag_word_start(text, &w[i]), chars, &from, &count);
+        const int32_t stop = offset(text, w[i].to, chars, &from, &count);
+        for (size_t k = w[i].token; k < end; k++) {
+            const struct place p = {{span[2 * k], span[2 * k + 1]}, {start, stop}};
+            buf_add(&j->places, &p, sizeof p);
+        }
+    }
 }
 
 void
 sequence_spans(struct job *j, const struct prompt *p)
 {
-    const int chars = j->plan->o->offsets == OFFSETS_CHARS;
+    struct buf others = {0};
 
-    j->spans.n = j->words.n = 0;
-    buf_room(&j->spans, 16);
-    encode_spans(j->encoder, p->text, p->n, chars, &j->spans,
-                 j->labels.task == TASK_TOKEN ? &j->words : NULL);
+    j->places.n = 0;
+    buf_room(&j->places, sizeof(struct place));
+    read_text(j, p->text, p->n, &j->words);
+    const size_t tokens = j->spans.n;
     if (p->pair)
-        encode_spans(j->encoder, p->pair, p->pair_n, chars, &j->spans, NULL);
+        read_text(j, p->pair, p->pair_n, &others);
+    j->spans.n = tokens;
+    mem_free(others.p);
 }
 
 const char *

@@ -141,9 +141,8 @@ tag_read(struct tags *t, const struct labels *l, struct json_value v, const char
     return place(t, text, n, why);
 }
 
-/* Where the word begins, less its blanks; all of it when it has nothing else. */
-static size_t
-less_blanks(const char *text, const struct encode_word *w)
+size_t
+tag_word_start(const char *text, const struct encode_word *w)
 {
     size_t at = w->from;
     uint32_t length;
@@ -166,7 +165,7 @@ tag_words(struct tags *t, const struct labels *l, const char *text,
     for (size_t k = 0; k < tokens; k++)
         class[k] = LABEL_NONE;
     for (size_t w = 0; w < words; w++) {
-        const size_t from = less_blanks(text, &word[w]);
+        const size_t from = tag_word_start(text, &word[w]);
         for (; i < t->n && g[i].to <= from; i++, begun = 0)
             t->lost += !begun;
         const int in = i < t->n && g[i].from < word[w].to;

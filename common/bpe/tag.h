@@ -36,6 +36,8 @@ struct tag {
  */
 const char *tag_read(struct tags *t, const struct labels *l, struct json_value v,
                      const char *text, size_t n, char *why);
+/* Where the word begins, less its blanks; all of it when it has nothing else. */
+size_t tag_word_start(const char *text, const struct encode_word *w);
 /* Fills class[0..tokens): words as encode_spans finds them. */
 void tag_words(struct tags *t, const struct labels *l, const char *text,
                const struct encode_word *word, size_t words, int32_t *class, size_t tokens);
