@@ -71,8 +71,9 @@ correlation(const double *x, const double *y, int64_t n, const uint32_t *w)
         yy += v * dy * dy;
         xy += v * dx * dy;
     }
-    const double d = sqrt(xx) * sqrt(yy);
-    return d > 0 ? fmax(-1, fmin(1, xy / d)) : NAN;
+    /* sums that overflow leave NaN, which fmin and fmax would hide */
+    const double d = sqrt(xx) * sqrt(yy), r = xy / d;
+    return !(d > 0) ? NAN : r > 1 ? 1 : r < -1 ? -1 : r;
 }
 
 /* Are all rows that count of one value?  Rounding of a mean must not make a variance. */

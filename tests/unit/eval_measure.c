@@ -110,6 +110,11 @@ values(void **state)
     CLOSE(ask(m, "pearson"), 0.9411378970542525);
     CLOSE(ask(m, "spearman"), 0.9484559472752865);
     measure_free(m);
+    p[7] = 1e308; /* what overflows is no figure */
+    m = measure_new(&s, .5);
+    assert_true(!isfinite(ask(m, "mse")) && isnan(ask(m, "pearson")));
+    assert_true(fabs(ask(m, "spearman")) <= 1);
+    measure_free(m);
     for (int i = 0; i < M; i++)
         gold[i] = .1; /* its mean is not .1: no variance all the same */
     m = measure_new(&s, .5);
