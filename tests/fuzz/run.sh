@@ -24,12 +24,13 @@ command -v "$clang" >/dev/null && command -v "$clang++" >/dev/null || {
 
 # bytes of an input; what is compiled in to guide the fuzzer (tracing comparisons costs the
 # encoder half of its speed, and its dictionary knows them)
-longest=4096 guide=-fsanitize=fuzzer-no-link
+longest=4096 guide=-fsanitize=fuzzer-no-link rss=512
 case $target in
+scores) rss=4096 ;; # a refusal leaves the JSON parser behind, 16 KiB of it
 encode) longest=512 guide="$guide -fno-sanitize-coverage=trace-cmp" ;;
 esac
 B=build/fuzz/$target
-objects=$(for f in common/base/*.c common/bpe/*.c formats/*.c formats/*.cpp \
+objects=$(for f in common/base/*.c common/bpe/*.c common/eval/*.c formats/*.c formats/*.cpp \
     $here/caught.c $here/naive.c $here/rfc8259.c "$here/$target.c"; do echo "$B/$f.o"; done)
 mkdir -p $B &&
 make -s -j2 SAN=1 B=$B CC="$clang" CXX="$clang++" CFLAGS="-g -O1 $guide" \
@@ -48,7 +49,7 @@ mkdir -p "$work/finds" "$work/kept" "$work/tmp" build/fuzz/findings
 export TMPDIR=$work/tmp
 export ASAN_OPTIONS=detect_stack_use_after_return=0:quarantine_size_mb=16
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
-limits="-max_len=$longest -timeout=2 -rss_limit_mb=512 -dict=$dict"
+limits="-max_len=$longest -timeout=2 -rss_limit_mb=$rss -dict=$dict"
 
 begin=$(date +%s)
 "$B/fuzz" $limits -max_total_time="$seconds" -print_final_stats=1 \
@@ -69,7 +70,7 @@ for f in "$corpus"/*; do
     esac
 done
 seeds=$(ls "$work/kept" | wc -l)
-"$B/fuzz" -timeout=2 -rss_limit_mb=512 -max_len=$longest -set_cover_merge=1 "$work/kept" \
+"$B/fuzz" -timeout=2 -rss_limit_mb=$rss -max_len=$longest -set_cover_merge=1 "$work/kept" \
     "$corpus" "$work/finds" >"$work/merge" 2>&1 || { cat "$work/merge" >&2; exit 4; }
 # smallest first, as far as FILES and BYTES allow; seeds are never dropped
 dropped=$(ls -rS "$work/kept" | (
