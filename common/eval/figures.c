@@ -80,7 +80,7 @@ figures_regression(struct figures *f, const struct regression *g)
 }
 
 void
-figures_fit(struct figures *f, const struct fit *t)
+figures_fit(struct figures *f, const struct temper *t)
 {
     add(f, "temperature", t->temperature);
     add(f, "nll_at_temperature", t->nll);

@@ -5,7 +5,7 @@
  * What is undefined is NaN.
  */
 #include <stddef.h>
-#include "common/eval/fit.h"
+#include "common/eval/temper.h"
 #include "common/eval/multilabel.h"
 #include "common/eval/quality.h"
 #include "common/eval/regression.h"
@@ -16,7 +16,7 @@ struct figures { int n; struct figure at[FIGURES]; };
 void figures_quality(struct figures *f, const struct quality *q);
 void figures_multilabel(struct figures *f, const struct multilabel *m);
 void figures_regression(struct figures *f, const struct regression *g);
-void figures_fit(struct figures *f, const struct fit *t);
+void figures_fit(struct figures *f, const struct temper *t);
 int figures_find(const struct figures *f, const char *name, size_t n); /* -1: none of them */
 double figures_value(const struct figures *f, const char *name);       /* NaN: none of them */
 /* Is less of this figure better? */

@@ -57,7 +57,7 @@ measure_fit(struct measure *m)
         cells = sample_cells(m->s);
     const struct sample *s = m->s->task == SAMPLE_MULTI ? &cells : m->s;
     double *z = sample_logits(s, s->z);
-    fit_temperature(&m->fit, z, s->label, s->n, s->classes);
+    temper_fit(&m->fit, z, s->label, s->n, s->classes);
     figures_fit(&m->figures, &m->fit);
     mem_free(z);
     sample_free(&cells);

@@ -24,7 +24,7 @@ struct measure {
     struct quality quality;         /* SAMPLE_SINGLE */
     struct multilabel multilabel;   /* SAMPLE_MULTI */
     struct regression regression;   /* SAMPLE_REGRESSION */
-    struct fit fit;                 /* after measure_fit */
+    struct temper fit;                 /* after measure_fit */
     struct quality_rows *quality_rows;
     struct multilabel_rows *multilabel_rows;
     struct regression_rows *regression_rows;

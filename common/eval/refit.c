@@ -2,15 +2,15 @@
 #include <math.h>
 #include <string.h>
 #include "common/base/die.h"
-#include "common/eval/fit.h"
+#include "common/eval/temper.h"
 #include "common/eval/quality.h"
 #include "common/eval/show.h"
 
 static void
 temperature(struct refit *r, const struct sample *s, const double *z)
 {
-    struct fit f;
-    fit_temperature(&f, z, s->label, s->n, s->classes);
+    struct temper f;
+    temper_fit(&f, z, s->label, s->n, s->classes);
     if (isnan(f.temperature))
         die_data("the logits of every row are equal: no temperature does better than "
                  "another");
@@ -32,7 +32,7 @@ platt(struct refit *r, const struct sample *s, const double *z)
     }
     if (!positives || positives == s->n)
         die_data("Platt scaling needs rows of both classes");
-    fit_platt(&r->a, &r->b, score, truth, s->n);
+    temper_platt(&r->a, &r->b, score, truth, s->n);
     if (!(r->a > 0))
         die_data("Platt scaling would turn the order of the scores round (a = %.6g)", r->a);
     mem_free(score);

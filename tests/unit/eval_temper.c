@@ -1,11 +1,11 @@
-/* eval_fit - calibrations against scipy and against Newton's method in numpy, and the ends. */
+/* eval_temper - calibrations against scipy and against Newton's method in numpy, and the ends. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 #include <math.h>
-#include "common/eval/fit.h"
+#include "common/eval/temper.h"
 #include "tests/unit/lcg.h"
 
 #define NEAR(a, b, tol) assert_true(fabs((a) - (b)) <= (tol) * fabs(b))
@@ -18,14 +18,14 @@ three_classes(void **state)
     double z[3 * N];
     int label[N];
     uint64_t x = 13;
-    struct fit f;
+    struct temper f;
     (void)state;
     for (int i = 0; i < N; i++) {
         label[i] = (int)(3 * lcg(&x));
         for (int k = 0; k < 3; k++)
             z[3 * i + k] = 6 * lcg(&x) - 3 + 2 * (label[i] == k);
     }
-    fit_temperature(&f, z, label, N, 3);
+    temper_fit(&f, z, label, N, 3);
     NEAR(f.temperature, 1.22530435705981, 1e-7);
     NEAR(f.nll, 0.6259324874631058, 1e-13);
     assert_int_equal(f.at_bound, 0);
@@ -37,13 +37,13 @@ bounds(void **state)
     static const double right[] = { 0, 1, 1, 0 }, wrong[] = { 1, 0, 0, 1 },
                         equal[] = { 2, 2, -1, -1 };
     static const int label[] = { 1, 0 };
-    struct fit f;
+    struct temper f;
     (void)state;
-    fit_temperature(&f, right, label, 2, 2); /* the sharper the better */
+    temper_fit(&f, right, label, 2, 2); /* the sharper the better */
     assert_true(f.at_bound && f.temperature == 1 / 100.);
-    fit_temperature(&f, wrong, label, 2, 2); /* the flatter the better */
+    temper_fit(&f, wrong, label, 2, 2); /* the flatter the better */
     assert_true(f.at_bound && f.temperature == 1 / .01);
-    fit_temperature(&f, equal, label, 2, 2);
+    temper_fit(&f, equal, label, 2, 2);
     assert_true(isnan(f.temperature) && isnan(f.nll) && !f.at_bound);
 }
 
@@ -60,7 +60,7 @@ platt(void **state)
         truth[i] = lcg(&x) < .3;
         s[i] = 4 * lcg(&x) - 2 + 1.5 * truth[i];
     }
-    fit_platt(&a, &b, s, truth, N);
+    temper_platt(&a, &b, s, truth, N);
     NEAR(a, 0.9048780407885071, 1e-6);
     NEAR(b, -1.2257527796905077, 1e-6);
 }
@@ -72,11 +72,11 @@ platt_separable(void **state)
     static const unsigned char truth[] = { 0, 0, 0, 1, 1, 1 };
     double a, b;
     (void)state;
-    fit_platt(&a, &b, s, truth, 6);
+    temper_platt(&a, &b, s, truth, 6);
     NEAR(a, 0.8025961628120538, 1e-6);
     NEAR(b, -0.07550465498662, 1e-5);
     static const double far[] = { -1e6, 1e6 };
-    fit_platt(&a, &b, far, (const unsigned char[]){ 0, 1 }, 2);
+    temper_platt(&a, &b, far, (const unsigned char[]){ 0, 1 }, 2);
     assert_true(isfinite(a) && isfinite(b) && a > 0);
 }
 

@@ -1,4 +1,4 @@
-#include "common/eval/fit.h"
+#include "common/eval/temper.h"
 #include <math.h>
 
 /* First and second derivative of the mean NLL of softmax(b z) with respect to b. */
@@ -73,11 +73,11 @@ root(const double *z, const int *label, int64_t n, int classes, double low, doub
 }
 
 void
-fit_temperature(struct fit *f, const double *z, const int *label, int64_t n, int classes)
+temper_fit(struct temper *f, const double *z, const int *label, int64_t n, int classes)
 {
     const double low = .01, high = 100;
     double b, first, second;
-    *f = (struct fit){ NAN, NAN, 0 };
+    *f = (struct temper){ NAN, NAN, 0 };
     if (all_equal(z, n, classes))
         return;
     slopes(z, label, n, classes, low, &first, &second);
@@ -133,7 +133,7 @@ step(const double *s, const unsigned char *truth, int64_t n, const double target
 }
 
 void
-fit_platt(double *a, double *b, const double *s, const unsigned char *truth, int64_t n)
+temper_platt(double *a, double *b, const double *s, const unsigned char *truth, int64_t n)
 {
     double positives = 0, da, db;
     for (int64_t i = 0; i < n; i++)
