@@ -1,6 +1,11 @@
 # metrics-verbs.bats - compare and calibrate, and how verbs are named
 load helper
 
+setup_file() {
+    FIXTURES=$("$ROOT/tests/fixtures.sh")
+    export FIXTURES
+}
+
 # two models on 40 rows: the first a little better
 two() {
     cd "$TMP"
@@ -153,6 +158,24 @@ McNemar, chi-square      28.0333   p = 1.192e-07
     [ "$stderr" = "metrics: one file of scores, not 2; try --help" ]
     run -2 --separate-stderr metrics calibrate --method isotonic a
     [ "$stderr" = "metrics: option --method: 'isotonic' is not one of temperature|platt; try --help" ]
+}
+
+@test "what calibrate promises is what clf-head --calibration gives" {
+    cd "$TMP"
+    mbert-fwd -m "$FIXTURES/guard" -o p.st "$FIXTURES/test.st.zst"
+    clf-head -m "$FIXTURES/guard" --logits p.st > raw
+    for method in temperature platt; do
+        metrics calibrate --json --method $method -o cal.json raw > got
+        clf-head -m "$FIXTURES/guard" --calibration cal.json p.st > calibrated
+        want=$(sed 's/.*"after"://' got | figure brier)
+        awk -v x="$want" -v y="$(metrics --json calibrated | figure brier)" \
+            'BEGIN { d = x - y; exit !(x > 0 && d < 1e-6 && d > -1e-6) }'
+        # the logits beside calibrated scores are the raw ones: the same calibration again
+        clf-head -m "$FIXTURES/guard" --logits --calibration cal.json p.st > both
+        metrics calibrate --method $method -o again.json both > /dev/null
+        cmp cal.json again.json
+        metrics --json both | cmp - <(metrics --json calibrated)
+    done
 }
 
 @test "a verb is a word by itself; each has its options, help without one has all" {
