@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include "common/base/die.h"
@@ -29,7 +30,7 @@ static const char config[] =
     " \"max_position_embeddings\": 64, \"pad_token_id\": 49,"
     " \"classifier_pooling\": \"mean\", \"norm_bias\": true, \"attention_bias\": true,"
     " \"mlp_bias\": true, \"classifier_bias\": true, \"attention_dropout\": 0.1,"
-    " \"embedding_dropout\": 0.2, \"mlp_dropout\": 0.1, \"classifier_dropout\": 0.3}";
+    " \"embedding_dropout\": 0.2, \"mlp_dropout\": 0.1, \"classifier_dropout\": 0.3%s}";
 
 struct rig {
     struct trainer t;
@@ -60,27 +61,44 @@ rig_label(struct rig *r, enum problem p)
         r->target[i] = i % 3 == 1;
 }
 
+/* dir: a template of mkdtemp's. */
+static void
+open_as(struct trainer *t, const struct ops *be, struct ctx *c, char *dir,
+        const char *more, unsigned flags, const struct objective *o)
+{
+    if (!mkdtemp(dir))
+        die_sys("can't make '%s'", dir);
+    char *path = mem_printf("%s/config.json", dir);
+    FILE *f = fopen(path, "w");
+    fprintf(f, config, more);
+    fclose(f);
+    trainer_open(t, be, c, dir, MODEL_RANDOM | flags, o->problem == PROBLEM_MLM ? 0 : C, o,
+                 5);
+    unlink(path);
+    rmdir(dir);
+    mem_free(path);
+}
+
 static struct rig *
-rig_open(const struct objective *o, unsigned flags, enum precision precision)
+rig_open_threads(const struct objective *o, unsigned flags, enum precision precision,
+                 int threads)
 {
     struct rig *r = mem_zalloc(1, sizeof *r);
     char dir[] = "/tmp/mbert_trainer.XXXXXX";
     quiet = 1;
     r->be = backend_find();
-    if (!r->be || !mkdtemp(dir))
-        die_sys("no backend or no '%s'", dir);
-    char *path = mem_printf("%s/config.json", dir);
-    FILE *f = fopen(path, "w");
-    fputs(config, f);
-    fclose(f);
-    r->c = r->be->open(1, precision);
-    trainer_open(&r->t, r->be, r->c, dir, MODEL_RANDOM | flags,
-                 o->problem == PROBLEM_MLM ? 0 : C, o, 5);
-    unlink(path);
-    rmdir(dir);
-    mem_free(path);
+    if (!r->be)
+        die_sys("no such backend here");
+    r->c = r->be->open(threads, precision);
+    open_as(&r->t, r->be, r->c, dir, "", flags, o);
     rig_label(r, o->problem);
     return r;
+}
+
+static struct rig *
+rig_open(const struct objective *o, unsigned flags, enum precision precision)
+{
+    return rig_open_threads(o, flags, precision, 1);
 }
 
 static void
@@ -211,6 +229,27 @@ recompute_gives_the_same_bytes(void **state)
         values_free(again, b);
         rig_close(kept);
         rig_close(again);
+    }
+}
+
+static void
+threads_change_nothing(void **state)
+{
+    (void)state;
+    for (int k = backend_is_cpu() ? 2 : KINDS; k < KINDS; k++) {
+        struct rig *r[2];
+        float **g[2];
+        for (int i = 0; i < 2; i++) {
+            r[i] = rig_open_threads(kinds[k], 0, other_precision(), 1 + i);
+            add(r[i], 7);
+            g[i] = all_values(r[i], GRADIENT);
+        }
+        for (int i = 0; i < r[0]->t.m.entries; i++)
+            assert_true(same(r[0], g[0], g[1], i));
+        for (int i = 0; i < 2; i++) {
+            values_free(r[i], g[i]);
+            rig_close(r[i]);
+        }
     }
 }
 
@@ -456,6 +495,95 @@ nothing_masked_adds_nothing(void **state)
     rig_close(r);
 }
 
+/* ---- what a file lacks ------------------------------------------------------------------- */
+static const char classifier[] = "tests/golden/encoder/multilabel";
+
+static struct trainer *
+trainer_from(const char *dir, const struct objective *o, int classes)
+{
+    struct trainer *t = mem_zalloc(1, sizeof *t);
+    const struct ops *be = backend_find();
+    quiet = 1;
+    trainer_open(t, be, be->open(1, OP_F32), dir, 0, classes, o, 1);
+    return t;
+}
+
+static void
+trainer_drop(struct trainer *t)
+{
+    const struct ops *be = t->m.be;
+    struct ctx *c = t->m.c;
+    trainer_close(t);
+    be->close(c);
+    mem_free(t);
+}
+
+static int
+find(const struct trainer *t, const char *name)
+{
+    for (int i = 0; i < t->m.entries; i++)
+        if (!strcmp(t->m.table[i].name, name))
+            return i;
+    return -1;
+}
+
+/* A masked model from a classifier keeps its head; the decoder is E and has no name. */
+static void
+heads_from_other_files(void **state)
+{
+    struct trainer *a = trainer_from(classifier, &mlm, 0),
+                   *b = trainer_from(classifier, &multi, 4),
+                   *c = trainer_from("tests/golden/encoder/mlm", &token, 2);
+    const int bias = find(a, "decoder.bias");
+    (void)state;
+    assert_true(bias >= 0 && find(a, "decoder.weight") < 0);
+    assert_true(find(a, "classifier.weight") < 0 && find(c, "classifier.weight") >= 0);
+    float w[2][64 * 64], *zero = mem_alloc((size_t)a->table[bias].n * sizeof *zero);
+    const size_t n = (size_t)a->m.cfg.hidden * (size_t)a->m.cfg.hidden * sizeof(float);
+    assert_true(n <= sizeof w[0]);
+    a->m.be->download(a->m.c, w[0], a->m.p.dense.w.p, n);
+    b->m.be->download(b->m.c, w[1], b->m.p.dense.w.p, n);
+    assert_memory_equal(w[0], w[1], n);
+    a->m.be->download(a->m.c, zero, a->table[bias].w,
+                      (size_t)a->table[bias].n * sizeof *zero);
+    assert_true(is_zero(zero, a->table[bias].n));
+    mem_free(zero);
+    trainer_drop(a);
+    trainer_drop(b);
+    trainer_drop(c);
+}
+
+/* In a child: it dies, and the directory is left to this process. */
+static void
+decoders_that_are_not_tied_are_refused(void **state)
+{
+    char dir[] = "/tmp/mbert_untied.XXXXXX", line[256] = "";
+    int status, fd[2];
+    (void)state;
+    assert_false(pipe(fd));
+    const pid_t child = fork();
+    if (!child) {
+        const struct ops *be = ops_find("cpu");
+        struct trainer *t = mem_zalloc(1, sizeof *t);
+        dup2(fd[1], 2);
+        open_as(t, be, be->open(1, OP_F32), dir, ", \"tie_word_embeddings\": false", 0,
+                &mlm);
+        _exit(0);
+    }
+    close(fd[1]);
+    assert_true(read(fd[0], line, sizeof line - 1) > 0);
+    close(fd[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+    assert_non_null(strstr(line, "/config.json': 'tie_word_embeddings' false is not supported"));
+    char *path = strstr(line, "/tmp/mbert_untied."), *end = path ? strchr(path, '\'') : NULL;
+    assert_non_null(end);
+    *end = 0;
+    unlink(path);
+    *strrchr(path, '/') = 0;
+    assert_false(rmdir(path));
+}
+
 /* ---- steps that are refused -------------------------------------------------------------- */
 static void
 what_is_not_finite_changes_nothing(void **state)
@@ -518,6 +646,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recompute_gives_the_same_bytes),
+        cmocka_unit_test(threads_change_nothing),
         cmocka_unit_test(frozen_layers_stay),
         cmocka_unit_test(rates_by_layer),
         cmocka_unit_test(objectives_weigh_smooth_and_focus),
@@ -526,6 +655,8 @@ main(void)
         cmocka_unit_test(masked_rows_by_parts),
         cmocka_unit_test(pad_rows_keep_the_decoders_gradient),
         cmocka_unit_test(nothing_masked_adds_nothing),
+        cmocka_unit_test(heads_from_other_files),
+        cmocka_unit_test(decoders_that_are_not_tied_are_refused),
         cmocka_unit_test(what_is_not_finite_changes_nothing),
         cmocka_unit_test(uploaded_weights_are_packed),
     };
