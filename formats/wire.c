@@ -286,8 +286,8 @@ check_foreign(struct stream_in *s)
 {
     static const char *const known[] = { "input_ids", "cu_seqlens", "row",
                                          "labels",    "truncated",  "window",
-                                         "spans",     "pooled",     "final_hidden",
-                                         "logits",    "scores" };
+                                         "spans",     "words",      "pooled",
+                                         "logits",    "scores",     "final_hidden" };
     for (int i = s->r.tensors; i < s->r.tensors + s->r.foreign; i++) {
         const char *name = s->r.tensor[i].name;
         int needed = !strncmp(name, "hidden.", 7) || !strncmp(name, "keep.", 5);

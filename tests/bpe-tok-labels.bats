@@ -99,6 +99,11 @@ END
     lines '{"text":"\ud83d\ude00 cafe\u0301 b","labels":[{"start":8,"end":9,"label":1}]}'
     bpe-tok -m "$M" --task token --no-special --offsets chars in.jsonl | tens cat --json > a
     grep -q '"label":\[0,.*0,-100,-100,1\],"spans":.*\[7,9\]\]' a || { cat a; false; }
+    lines '{"text":"\ud83d\ude00  cafe\u0301\n\n x"}'
+    bpe-tok -m "$M" --task token --no-special --offsets chars in.jsonl | tens cat --json --name words > a
+    grep -qF '"words":[[0,1],[0,1],[0,1],[1,3],[3,8],[3,8],[3,8],[8,10],[8,10],[11,12],[11,12]]' a || { cat a; false; }
+    bpe-tok -m "$M" --task token --no-special --offsets bytes in.jsonl | tens cat --json --name words > a
+    grep -qF '"words":[[0,4],[0,4],[0,4],[4,6],[6,12],[6,12],[6,12],[12,14],[12,14],[15,16],[15,16]]' a || { cat a; false; }
     lines '{"text":"caf\u00e9 [SEP] b","labels":[{"start":5,"end":10,"label":4},{"start":11,"end":12,"label":1}]}'
     [[ "$(labels -q --no-special --labels a,b,c,d,e)" = 0,*,4,1 ]]
     # the spans asked for do not matter

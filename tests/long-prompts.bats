@@ -13,11 +13,11 @@ setup() {
     cd "$TMP"
 }
 
-# score MODEL OPTION...: verdicts of standard input
+# score MODEL OPTION...: a verdict a prompt, that of its worst window
 score() {
     local model=$1
     shift
-    bpe-tok -q -m "$model" "$@" | pack-batch | mbert-fwd -m "$model" | clf-head -m "$model"
+    bpe-tok -q -m "$model" "$@" | pack-batch | mbert-fwd -m "$model" | clf-head -m "$model" --aggregate max
 }
 
 haystack() { python3 "$ROOT/tests/haystack.py" "$@"; }

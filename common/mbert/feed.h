@@ -35,7 +35,7 @@ struct feed {
 int feed_next(struct feed *f); /* 1, or 0 at the end of the stream */
 /*
  * Adds to b the record's other tensors, cut to the batch: cu_seqlens, row, labels,
- * truncated, window, spans, kept fields (`NAME` U8 with `NAME.offsets` I32 [B+1]); not input_ids.
+ * truncated, window, spans, words, kept fields (`NAME` U8 with `NAME.offsets` I32 [B+1]); not input_ids.
  * They point into the feed: valid until the next feed_next.  May be called for several
  * images.
  */

@@ -73,6 +73,7 @@ class Layout:
         self.fits(record, "truncated", ("U8",), b)
         self.fits(record, "window", ("I32",), b)
         self.fits(record, "spans", ("I32",), t, 2)
+        self.fits(record, "words", ("I32",), t, 2)
         if "truncated" in record.tensors:
             need(set(record.array("truncated")) <= {0, 1}, "truncated is not 0 or 1")
         if "labels" in record.tensors:

@@ -20,7 +20,7 @@ CODES = {"U8": "B", "I8": "b", "U16": "H", "I16": "h", "U32": "I", "I32": "i", "
          "U64": "Q", "I64": "q", "F64": "d", "BOOL": "?"}
 MAX_HEADER, MAX_RECORD, MAX_TENSORS, MAX_DEPTH, MAX_NUMBER = 16 << 20, 256 << 20, 65536, 64, 64
 # the tensors that Kinds lists; those of another dtype may be unknown, these may not
-LISTED = re.compile(r"input_ids|cu_seqlens|row|labels|truncated|window|spans|pooled|final_hidden|logits|scores|hidden\.\d+|keep\..*")
+LISTED = re.compile(r"input_ids|cu_seqlens|row|labels|truncated|window|spans|words|pooled|final_hidden|logits|scores|hidden\.\d+|keep\..*")
 AGREE = ("schema", "tokenizer", "model", "labels", "task", "dtype")
 MASK = (1 << 64) - 1
 
