@@ -135,13 +135,14 @@ precision, validation     0.7500   [0.3006, 0.9544]
 precision, test           0.5000   [0.1500, 0.8500]"* ]]
     metrics --json --target-fpr 0.2 --validation val test > got
     grep -q '"threshold":0.59999999999999998,"precision":0.5,"recall":0.66666666666666663,' got
-    grep -q '"target":{"fpr":0.20000000000000001,"chosen_on":"validation","n":8,"threshold":0.59999999999999998,"realised_fpr":0.20000000000000001,"realised_recall":1,"realised_precision":0.75,"wilson":{"recall":\[' got
+    grep -q '"target":{"figure":"fpr","limit":0.20000000000000001,"chosen_on":"validation","threshold":0.59999999999999998,"there":{"n":8,"fpr":0.20000000000000001,"recall":1,"precision":0.75,"wilson":{"fpr":\[' got
+    grep -q ',"realised":{"n":6,"fpr":0.66666666666666663,"recall":0.66666666666666663,"precision":0.5,"wilson":{"fpr":\[' got
     # as if the threshold had been given
     metrics --json --threshold 0.6 test | sed 's/}$//' | tr -d '\n' > given
     head -c "$(wc -c < given)" got | cmp - given
     # the lowest threshold with that precision, not the first
-    metrics --json --target-precision 0.7 --validation val test | grep -q '"target":{"precision":0.69999999999999996,"chosen_on":"validation","n":8,"threshold":0.59999999999999998,'
-    metrics --json --target-precision 1 --validation val test | grep -q '"n":8,"threshold":0.80000000000000004,'
+    metrics --json --target-precision 0.7 --validation val test | grep -q '"target":{"figure":"precision","limit":0.69999999999999996,"chosen_on":"validation","threshold":0.59999999999999998,'
+    metrics --json --target-precision 1 --validation val test | grep -q '"chosen_on":"validation","threshold":0.80000000000000004,'
     run -0 metrics --target-fpr 0 val
     [[ $output == *"threshold 0.8: FPR <= 0 on these rows themselves, for want of --validation
 FPR, same rows            0.0000"* ]]

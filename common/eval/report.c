@@ -144,26 +144,35 @@ multilabel(const struct sample *s, const struct multilabel *m, struct buf *b)
     bins(b, "bins_width", m->width, CALIBRATION_BINS);
 }
 
-/* Where the threshold comes from, and what it gave there; what it gives here is in the figures. */
+/* Three rates of one sample at the threshold, with Wilson's intervals. */
 static void
-target(const struct target *t, struct buf *b)
+rates(struct buf *b, const char *name, double tp, double fp, double positives, double negatives)
 {
-    const double tp = (double)t->tp, fp = (double)t->fp;
-    const double positives = (double)t->positives, negatives = (double)t->negatives;
-    buf_printf(b, ",\"target\":{\"%s\":%.17g,\"chosen_on\":\"%s\",\"n\":%" PRId64,
-               t->kind == TARGET_FPR ? "fpr" : "precision", t->limit,
-               t->same ? "same rows" : "validation", t->n);
-    show_field(b, "threshold", t->threshold);
-    show_field(b, "realised_fpr", fp / negatives);
-    show_field(b, "realised_recall", tp / positives);
-    show_field(b, "realised_precision", tp / (tp + fp));
+    buf_printf(b, ",\"%s\":{\"n\":%.0f", name, positives + negatives);
+    show_field(b, "fpr", fp / negatives);
+    show_field(b, "recall", tp / positives);
+    show_field(b, "precision", tp / (tp + fp));
     buf_printf(b, ",\"wilson\":{");
-    show_interval(b, "recall", interval_wilson(tp, positives));
-    buf_printf(b, ",");
     show_interval(b, "fpr", interval_wilson(fp, negatives));
+    buf_printf(b, ",");
+    show_interval(b, "recall", interval_wilson(tp, positives));
     buf_printf(b, ",");
     show_interval(b, "precision", interval_wilson(tp, tp + fp));
     buf_printf(b, "}}");
+}
+
+/* Where the threshold comes from, what it gave there, and what it gives here. */
+static void
+target(const struct target *t, const struct quality *q, struct buf *b)
+{
+    const int64_t *c = q->counts.cell;
+    buf_printf(b, ",\"target\":{\"figure\":\"%s\",\"limit\":%.17g,\"chosen_on\":\"%s\"",
+               t->kind == TARGET_FPR ? "fpr" : "precision", t->limit,
+               t->same ? "same rows" : "validation");
+    show_field(b, "threshold", t->threshold);
+    rates(b, "there", (double)t->tp, (double)t->fp, (double)t->positives, (double)t->negatives);
+    rates(b, "realised", (double)c[3], (double)c[1], (double)q->positives, (double)q->negatives);
+    buf_printf(b, "}");
 }
 
 static void
@@ -223,7 +232,7 @@ report_json(const struct report *r, struct buf *b)
     if (r->replicates)
         intervals(r, b);
     if (r->target)
-        target(r->target, b);
+        target(r->target, &m->quality, b);
     if (r->by)
         groups(r, b);
     if (r->gates)
