@@ -119,6 +119,17 @@ END
     clf-head -m guard --calibration t l | grep -q '"scores":{"safe":0.5,"unsafe":0.999664664}'
 }
 
+@test "what metrics calibrate fits makes scores of less log loss" {
+    mbert-fwd -m guard test.st.zst > p
+    nll() { metrics --json | sed 's/.*"nll":\([0-9.]*\).*/\1/'; }
+    before=$(clf-head -m guard p | nll)
+    for method in temperature platt; do
+        clf-head -m guard --logits p | metrics calibrate -q --method $method -o $method
+        after=$(clf-head -m guard --calibration $method p | nll)
+        awk "BEGIN { exit !($after < $before && $after > 0) }" || { echo "$method: $before, then $after"; false; }
+    done
+}
+
 @test "calibrations that are not for this model" {
     need_command python3
     logits '{"logits":["F32",[[0,4]]],"row":["I64",[0]]}' > l

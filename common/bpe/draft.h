@@ -32,8 +32,9 @@ struct row { /* what goes with one sequence */
 };
 /* Adds a sequence: the ids of a, and of b unless NULL, as the template has them; places:
  * [a->n + b->n], or NULL. */
-void draft_add(struct draft *r, const struct plan *plan, enum task task, const struct row *row,
-              const struct slice *a, const struct slice *b, const struct place *places);
+void draft_add(struct draft *r, const struct plan *plan, enum task task,
+               const struct row *row, const struct slice *a, const struct slice *b,
+               const struct place *places);
 size_t draft_kept(const struct draft *r, const struct plan *plan); /* bytes */
 /* The record's tensors; they stay in r until draft_reset. */
 void draft_image(struct draft *r, const struct plan *plan, enum task task);

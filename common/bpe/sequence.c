@@ -86,8 +86,9 @@ put_windows(struct job *j, struct row *row, const struct slice *a)
     const size_t kept = j->plan->keeps ? row->kept_end[j->plan->keeps - 1] : 0;
 
     if (windows * (size * sizeof *a->wide + kept) > WINDOWS_MAX) {
-        snprintf(j->note, sizeof j->note, "%zu windows of %zu tokens%s: too much for one prompt",
-                 windows, j->plan->limit, kept ? " and kept fields" : "");
+        snprintf(j->note, sizeof j->note,
+                 "%zu windows of %zu tokens%s: too much for one prompt", windows,
+                 j->plan->limit, kept ? " and kept fields" : "");
         return j->note;
     }
     for (size_t from = 0;; from += step, row->window++) {
@@ -183,7 +184,8 @@ read_text(struct job *j, const char *text, size_t n, struct buf *words)
     const size_t all = words->n / sizeof *w, tokens = j->spans.n / (2 * sizeof *span);
     for (size_t i = 0; i < all; i++) {
         const size_t end = i + 1 < all ? w[i + 1].token : tokens;
-        const int32_t start = offset(text, tag_word_start(text, &w[i]), chars, &from, &count);
+        const int32_t start =
+            offset(text, tag_word_start(text, &w[i]), chars, &from, &count);
         const int32_t stop = offset(text, w[i].to, chars, &from, &count);
         for (size_t k = w[i].token; k < end; k++) {
             const struct place p = {{span[2 * k], span[2 * k + 1]}, {start, stop}};
@@ -221,7 +223,8 @@ sequence_classes(struct job *j, const struct prompt *p, struct row *row)
         return why;
     j->classes.n = 0;
     int32_t *class = buf_room(&j->classes, tokens * sizeof *class + 1);
-    tag_words(&j->tags, &j->labels, p->text, word, j->words.n / sizeof *word, class, tokens);
+    tag_words(&j->tags, &j->labels, p->text, word, j->words.n / sizeof *word, class,
+              tokens);
     row->classes = class;
     return NULL;
 }

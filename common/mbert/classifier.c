@@ -30,13 +30,14 @@ classes(const struct vectors *v)
     return (const int *)(const void *)v->e.labels.p;
 }
 
-/* ---- is there enough of everything? ------------------------------------------------------ */
+/* ---- is there enough of everything? ---- */
 static void
-enough(const struct vectors *v, const char *name, const char *what, int64_t count, int folds)
+enough(const struct vectors *v, const char *name, const char *what, int64_t count,
+       int folds)
 {
     if (!count)
-        die_data("'%s': class '%s' has no row %sit: nothing to learn about it", v->e.name, name,
-                 what);
+        die_data("'%s': class '%s' has no row %sit: nothing to learn about it", v->e.name,
+                 name, what);
     if (count < folds)
         die_data("'%s': class '%s' has %" PRId64 " rows %sit, too few for %d folds (use "
                  "--folds, or --l2)", v->e.name, name, count, what, folds);
@@ -64,7 +65,7 @@ check_rows(const struct vectors *v, int folds)
     mem_free(count);
 }
 
-/* ---- the models -------------------------------------------------------------------------- */
+/* ---- the models ---- */
 /* Labels of model k, and what each row counts. */
 static void
 fill_part(struct parts *p, int k, const float *class_weight, int threads)
@@ -75,12 +76,14 @@ fill_part(struct parts *p, int k, const float *class_weight, int threads)
     double *weight = p->weight + at;
     for (int64_t i = 0; i < e->n; i++) {
         const int class = e->problem == PROBLEM_SINGLE ? classes(p->v)[i] : k;
-        y[i] = e->problem == PROBLEM_SINGLE  ? (float)class
-               : e->problem == PROBLEM_MULTI ? (float)(numbers(p->v)[i * e->label_n + k] >= .5f)
-                                             : numbers(p->v)[i];
+        y[i] = e->problem == PROBLEM_SINGLE ? (float)class
+               : e->problem == PROBLEM_MULTI
+                   ? (float)(numbers(p->v)[i * e->label_n + k] >= .5f)
+                   : numbers(p->v)[i];
         weight[i] = class_weight ? (double)class_weight[class] : 1;
     }
-    p->data[k] = (struct glm_data){ vectors_row(p->v, 0), y, weight, e->n, p->v->dim, threads };
+    p->data[k] =
+        (struct glm_data){ vectors_row(p->v, 0), y, weight, e->n, p->v->dim, threads };
 }
 
 static void
@@ -97,8 +100,11 @@ open_parts(struct parts *p, const struct vectors *v, const char *weights, int th
     for (int k = 0; k < n; k++)
         fill_part(p, k, class_weight, threads);
     p->models = (struct folds_models){
-        .data = p->data, .n = n,
-        .loss = e->problem == PROBLEM_REGRESSION ? GLM_SQUARE : softmax ? GLM_SOFTMAX : GLM_SIGMOID,
+        .data = p->data,
+        .n = n,
+        .loss = e->problem == PROBLEM_REGRESSION ? GLM_SQUARE
+                : softmax                        ? GLM_SOFTMAX
+                                                 : GLM_SIGMOID,
         .outputs = softmax ? e->label_n : 1,
     };
     mem_free(class_weight);
@@ -110,11 +116,11 @@ say_folds(const struct folds *f, const struct fit_options *o, int numbers, struc
     const char *figure = numbers ? "rmse" : "auroc";
     buf_printf(log, "{\"folds\":%d,\"l2\":%g,\"table\":[", o->folds, f->l2[f->best]);
     if (!quiet)
-        fprintf(stderr, "%s: %d folds, on the rows left out:\n%s: %8s %10s %10s %10s\n", argv0,
-                o->folds, argv0, "l2", figure, "sd", numbers ? "" : "log loss");
+        fprintf(stderr, "%s: %d folds, on the rows left out:\n%s: %8s %10s %10s %10s\n",
+                argv0, o->folds, argv0, "l2", figure, "sd", numbers ? "" : "log loss");
     for (int l = 0; l < FOLDS_GRID; l++) {
-        buf_printf(log, "%s{\"l2\":%g,\"%s\":%.9g,\"sd\":%.9g", l ? "," : "", f->l2[l], figure,
-                   f->figure[l], f->sd[l]);
+        buf_printf(log, "%s{\"l2\":%g,\"%s\":%.9g,\"sd\":%.9g", l ? "," : "", f->l2[l],
+                   figure, f->figure[l], f->sd[l]);
         if (!numbers)
             buf_printf(log, ",\"log_loss\":%.9g", f->loss[l]);
         buf_add(log, "}", 1);
@@ -133,16 +139,18 @@ say_fit(const struct parts *p, int part, double l2, const struct lbfgs *r, struc
 {
     const struct examples *e = &p->v->e;
     const char *name = p->models.n > 1 ? e->label[part] : NULL;
-    buf_printf(log, "{\"fit\":\"classifier\",\"model\":%d,\"rows\":%" PRId64
+    buf_printf(log,
+               "{\"fit\":\"classifier\",\"model\":%d,\"rows\":%" PRId64
                ",\"l2\":%.9g,\"objective\":%.9g,\"steps\":%d,\"gradient\":%.3g,"
                "\"converged\":%s}\n",
-               part, e->n, l2, r->f, r->steps, r->gradient, r->converged ? "true" : "false");
+               part, e->n, l2, r->f, r->steps, r->gradient,
+               r->converged ? "true" : "false");
     if (!quiet)
-        fprintf(stderr, "%s: %s%s%" PRId64 " rows, l2 %g: objective %.6g after %d steps\n", argv0,
-                name ? name : "", name ? ": " : "", e->n, l2, r->f, r->steps);
+        fprintf(stderr, "%s: %s%s%" PRId64 " rows, l2 %g: objective %.6g after %d steps\n",
+                argv0, name ? name : "", name ? ": " : "", e->n, l2, r->f, r->steps);
     if (!r->converged)
-        warn("the fit has not converged in %d steps (largest gradient %.1e): a higher --l2 may "
-             "help", r->steps, r->gradient);
+        warn("the fit has not converged in %d steps (largest gradient %.1e): a higher "
+             "--l2 may help", r->steps, r->gradient);
 }
 
 /* Row k of the classifier: by times output `from` of g. */
@@ -167,8 +175,8 @@ put_rows(const struct parts *p, int part, const struct glm *g, struct mat w, str
 }
 
 void
-classifier_fit(const struct fit_options *o, const struct vectors *v, int threads, struct mat *w,
-               struct mat *b, struct buf *log)
+classifier_fit(const struct fit_options *o, const struct vectors *v, int threads,
+               struct mat *w, struct mat *b, struct buf *log)
 {
     struct parts p;
     double l2 = o->l2;

@@ -10,7 +10,8 @@ struct stretch { int open; int32_t start, end; int label; double sum; int64_t n;
 static const char *
 label_of(const char *name)
 {
-    return (name[0] == 'B' || name[0] == 'I') && name[1] == '-' && name[2] ? name + 2 : name;
+    return (name[0] == 'B' || name[0] == 'I') && name[1] == '-' && name[2] ? name + 2
+                                                                           : name;
 }
 
 void

@@ -21,18 +21,18 @@ struct run {
     struct ctx *c;
 };
 
-/* ---- does the stream belong to the model? ------------------------------------------------ */
+/* ---- does the stream belong to the model? ---- */
 static void
 check_stream(const struct run *r, const struct stream_in *in)
 {
     static const char *const poolings[] = { "cls", "mean" };
     const char *made_by = record_meta(stream_head(in), "model"),
-               *chain = record_meta(stream_head(in), "chain"), *own = poolings[r->m.cfg.pooling],
-               *other = poolings[!r->m.cfg.pooling];
+               *chain = record_meta(stream_head(in), "chain"),
+               *own = poolings[r->m.cfg.pooling], *other = poolings[!r->m.cfg.pooling];
     char *wrong = mem_printf("--pooling %s", other);
     if (made_by && strtoull(made_by, NULL, 16) != r->m.fingerprint)
-        die_data("'%s' was made by model %s, but '%s' is %016" PRIx64, stream_name(in), made_by,
-                 r->o->dir, r->m.fingerprint);
+        die_data("'%s' was made by model %s, but '%s' is %016" PRIx64, stream_name(in),
+                 made_by, r->o->dir, r->m.fingerprint);
     if (chain && strstr(chain, wrong))
         die_data("'%s' was pooled as %s, but '%s' pools as %s (classifier_pooling in "
                  "config.json)", stream_name(in), other, r->o->dir, own);
@@ -55,8 +55,8 @@ check_head(const struct run *r)
         if (strncmp(name, "head.", 5) || weights_find(&r->m, name))
             continue;
         if (r->o->what == FIT_CLASSIFIER)
-            die_data("'%s': tensor '%s' is missing: there is no head to keep; use --fit head",
-                     r->m.name, name);
+            die_data("'%s': tensor '%s' is missing: there is no head to keep; use --fit "
+                     "head", r->m.name, name);
         buf_printf(&fresh, " %s", name);
     }
     if (fresh.n && !quiet)
@@ -100,7 +100,8 @@ save(struct run *r, const struct entry *fresh, int n, const struct buf *log)
 {
     struct examples *e = &r->v.e;
     char *path = outdir_path(r->out, "model.safetensors"),
-         *config = outdir_path(r->out, "config.json"), *told = outdir_path(r->out, "log.jsonl");
+         *config = outdir_path(r->out, "config.json"),
+         *told = outdir_path(r->out, "log.jsonl");
     struct sink *to = sink_open(told);
     sink_write(to, log->p, log->n);
     sink_commit(to);
@@ -133,8 +134,8 @@ fit_head(struct run *r)
 {
     struct buf log = { 0 };
     model_free(&r->m);
-    model_load(&r->m, ops_find("cpu"), r->c, r->o->dir, MODEL_TRAIN | MODEL_HEAD, r->v.e.label_n,
-               (uint64_t)r->o->seed);
+    model_load(&r->m, ops_find("cpu"), r->c, r->o->dir, MODEL_TRAIN | MODEL_HEAD,
+               r->v.e.label_n, (uint64_t)r->o->seed);
     headfit_run(r->o, &r->m, &r->v, &log);
     save(r, r->m.table, r->m.entries, &log);
     mem_free(log.p);

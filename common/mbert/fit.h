@@ -4,10 +4,10 @@
  * fit - a head on pooled vectors of a frozen encoder: what clf-head --train does.
  *
  * FIT_CLASSIFIER keeps head.dense and head.norm of the model in dir, computes their output
- * once and fits classifier.weight and bias on it (glm.h): a softmax, of two classes logistic
- * regression w with rows -w/2 and w/2, so that the penalty is on w; a logistic regression
- * a class for sets; least squares for numbers.  FIT_HEAD trains the whole head by AdamW.
- * The same options and input give the same bytes, for any number of threads.
+ * once and fits classifier.weight and bias on it (glm.h): a softmax, of two classes
+ * logistic regression w with rows -w/2 and w/2, so that the penalty is on w; a logistic
+ * regression a class for sets; least squares for numbers.  FIT_HEAD trains the whole head
+ * by AdamW. The same options and input give the same bytes, for any number of threads.
  */
 #include <stdint.h>
 #include "formats/stream.h"

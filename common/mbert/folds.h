@@ -18,7 +18,8 @@
 enum { FOLDS_GRID = 7 };
 struct folds {
     double l2[FOLDS_GRID];   /* 1, .1, ..., 1e-6 */
-    double figure[FOLDS_GRID], sd[FOLDS_GRID]; /* AUROC, or error: mean, spread over folds */
+    double figure[FOLDS_GRID]; /* AUROC, or error: the mean over folds, */
+    double sd[FOLDS_GRID];   /* and its spread */
     double loss[FOLDS_GRID]; /* log loss, or error */
     int best;                /* its index */
 };

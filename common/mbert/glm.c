@@ -65,7 +65,7 @@ start_of(const struct fit *f, int p)
     return f->d->n / f->parts * p + f->d->n % f->parts * p / f->parts;
 }
 
-/* ---- one row: residuals dloss/dz in z, returns the loss --------------------------------- */
+/* ---- one row: residuals dloss/dz in z, returns the loss ---- */
 static double
 softmax_row(double *z, int n, int class)
 {
@@ -101,13 +101,14 @@ loss_row(const struct fit *f, double *z, double y)
     return .5 * *z * *z;
 }
 
-/* ---- value and gradient ------------------------------------------------------------------ */
+/* ---- value and gradient ---- */
 static void
 run_part(const struct fit *f, int p)
 {
     const int outputs = f->g->outputs, dim = f->g->dim;
-    double *sums = f->part + (size_t)p * f->stride, *ones = sums + (size_t)outputs * (size_t)dim,
-           *z = ones + outputs, *loss = z + outputs;
+    double *sums = f->part + (size_t)p * f->stride,
+           *ones = sums + (size_t)outputs * (size_t)dim, *z = ones + outputs,
+           *loss = z + outputs;
     const int64_t end = start_of(f, p + 1);
     memset(sums, 0, f->stride * sizeof *sums);
     for (int64_t i = start_of(f, p); i < end; i++) {
@@ -162,7 +163,7 @@ evaluate(void *arg, const double *theta, double *gradient)
     return loss / f->rows + .5 * f->l2 * square;
 }
 
-/* ---- standardisation --------------------------------------------------------------------- */
+/* ---- standardisation ---- */
 /* 1 / standard deviation; 0 where what varies is no more than the rounding of floats. */
 static double
 unit_of(double variance, double mean)
@@ -246,7 +247,8 @@ static void
 fold(const struct fit *f, const struct glm *g, double *theta, int back)
 {
     for (int k = 0; k < g->outputs; k++) {
-        double *w = g->w + (size_t)k * (size_t)g->dim, *own = theta + (size_t)k * (size_t)g->dim,
+        double *w = g->w + (size_t)k * (size_t)g->dim,
+               *own = theta + (size_t)k * (size_t)g->dim,
                *b = theta + (size_t)g->outputs * (size_t)g->dim + k, shift = 0;
         for (int i = 0; i < g->dim; i++) {
             if (back)

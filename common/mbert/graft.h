@@ -1,8 +1,8 @@
 #ifndef MBERT_GRAFT_H
 #define MBERT_GRAFT_H
 /*
- * graft - a checkpoint that is another one's with a new head: what is not new is copied from
- * the file byte for byte, in the type it has there.
+ * graft - a checkpoint that is another one's with a new head: what is not new is copied
+ * from the file byte for byte, in the type it has there.
  */
 #include "common/mbert/model.h"
 /*

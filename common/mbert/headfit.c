@@ -123,8 +123,8 @@ one_step(struct run *r, const uint32_t *order, int n)
     struct acts s = acts_cut(&r->acts, 1, n);
     const float scale = gather(r, &s, order, n);
     const struct mat labels = mat_of(r->labels, n, m->classes, F32);
-    const struct adam a = { schedule_lr(SCHEDULE_LINEAR, r->o->lr, r->step, r->steps, 0, 0), .9, .999,
-                            1e-8, .01, 1, r->step + 1 };
+    const double lr = schedule_lr(SCHEDULE_LINEAR, r->o->lr, r->step, r->steps, 0, 0);
+    const struct adam a = { lr, .9, .999, 1e-8, .01, 1, r->step + 1 };
     float loss, norm;
     s.drop_key = m->cfg.classifier_dropout > 0
                      ? rng_key((uint64_t)r->o->seed, DROPOUT, (uint64_t)r->step) | 1 : 0;
@@ -141,8 +141,8 @@ one_step(struct run *r, const uint32_t *order, int n)
     be->download(m->c, &norm, r->norm, sizeof norm);
     r->step++;
     if (!isfinite(loss) || !isfinite(norm))
-        die_data("step %" PRId64 ": the %s is not finite (a lower --lr may help); nothing was "
-                 "saved", r->step, isfinite(loss) ? "gradient" : "loss");
+        die_data("step %" PRId64 ": the %s is not finite (a lower --lr may help); nothing "
+                 "was saved", r->step, isfinite(loss) ? "gradient" : "loss");
     const int packed = be->adamw(m->c, r->table, m->entries, &a, r->norm);
     be->zero(m->c, r->loss, sizeof loss);
     be->zero(m->c, r->memory, r->gradient_bytes);
@@ -152,7 +152,8 @@ one_step(struct run *r, const uint32_t *order, int n)
 }
 
 void
-headfit_run(const struct fit_options *o, struct model *m, const struct vectors *v, struct buf *log)
+headfit_run(const struct fit_options *o, struct model *m, const struct vectors *v,
+            struct buf *log)
 {
     struct run *r = mem_zalloc(1, sizeof *r);
     const int64_t n = v->e.n;
@@ -169,16 +170,16 @@ headfit_run(const struct fit_options *o, struct model *m, const struct vectors *
         for (int64_t at = 0; at < n; at += o->batch) {
             const int rows = n - at < o->batch ? (int)(n - at) : o->batch;
             loss += one_step(r, order + at, rows) * rows / (double)n;
-            progress("epoch %d/%d  step %" PRId64 "/%" PRId64, epoch + 1, o->epochs, r->step,
-                     r->steps);
+            progress("epoch %d/%d  step %" PRId64 "/%" PRId64, epoch + 1, o->epochs,
+                     r->step, r->steps);
         }
-        buf_printf(log, "{\"step\":%" PRId64 ",\"epoch\":%d,\"loss\":%.9g}\n", r->step, epoch + 1,
-                   loss);
+        buf_printf(log, "{\"step\":%" PRId64 ",\"epoch\":%d,\"loss\":%.9g}\n", r->step,
+                   epoch + 1, loss);
     }
     progress_clear();
     if (!quiet)
-        fprintf(stderr, "%s: %" PRId64 " rows, %d epochs: loss %.6g in the last\n", argv0, n,
-                o->epochs, loss);
+        fprintf(stderr, "%s: %" PRId64 " rows, %d epochs: loss %.6g in the last\n", argv0,
+                n, o->epochs, loss);
     close_run(r);
     mem_free(order);
     mem_free(r);

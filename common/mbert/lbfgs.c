@@ -80,12 +80,13 @@ direct(struct search *q)
     }
 }
 
-/* A step along d to q->to, its gradient in q->to_g; 0 when there is none that goes lower. */
+/* A step along d to q->to, its gradient in q->to_g; 0 when none goes lower. */
 static int
 step(struct search *q, double *f)
 {
     const double slope = dot(q->g, q->d, q->n), slack = 4 * DBL_EPSILON * fabs(q->r.f);
-    double low = 0, high = INFINITY, t = q->pairs ? 1 : fmin(1, 1 / sqrt(dot(q->g, q->g, q->n)));
+    double low = 0, high = INFINITY,
+           t = q->pairs ? 1 : fmin(1, 1 / sqrt(dot(q->g, q->g, q->n)));
     if (!(slope < 0))
         return 0;
     for (int i = 0; i < TRIES; i++) {

@@ -10,7 +10,7 @@
 /* The function's value at x, and its gradient.  NaN and infinity count as too high. */
 typedef double lbfgs_fn(void *arg, const double *x, double *gradient);
 struct lbfgs {
-    double f, gradient;  /* at the end: the value, the largest |component| of the gradient */
+    double f, gradient; /* at the end: the value, the largest |component| of the gradient */
     int steps, calls;    /* calls: of the function */
     int converged;       /* gradient <= tolerance */
 };

@@ -7,8 +7,9 @@
 enum { IGNORED = -100 };
 
 /* Keys of ours that a kept field must not repeat. */
-static const char *const own_keys[] = { "row", "label", "labels", "score", "scores", "value", "gold", "logits", "truncated",
-                                         "window", "windows", "spans" };
+static const char *const own_keys[] = { "row",       "label",  "labels",  "score",
+                                        "scores",    "value",  "gold",    "logits",
+                                        "truncated", "window", "windows", "spans" };
 
 void
 line_probabilities(const struct line_style *y, double *z, float *p)
@@ -19,7 +20,8 @@ line_probabilities(const struct line_style *y, double *z, float *p)
     top = z[0];
     if (y->problem == PROBLEM_MULTI || y->problem == PROBLEM_REGRESSION) {
         for (int k = 0; k < y->classes; k++)
-            p[k] = y->problem == PROBLEM_MULTI ? (float)(1 / (1 + exp(-z[k]))) : (float)z[k];
+            p[k] =
+                y->problem == PROBLEM_MULTI ? (float)(1 / (1 + exp(-z[k]))) : (float)z[k];
         return;
     }
     for (int k = 1; k < y->classes; k++)
@@ -105,9 +107,11 @@ put_verdict(const struct line_style *y, const float *p, struct buf *b)
 }
 
 static const char *
-put_gold(const struct line_style *y, const struct tensor *t, int64_t n, int64_t i, struct buf *b)
+put_gold(const struct line_style *y, const struct tensor *t, int64_t n, int64_t i,
+         struct buf *b)
 {
-    if (t->rank < 1 || t->shape[0] != n || (t->type != I32 && t->type != F32) || t->rank > 2)
+    if (t->rank < 1 || t->shape[0] != n || (t->type != I32 && t->type != F32) ||
+        t->rank > 2)
         return "tensor 'labels' is not one label a sequence";
     if (t->type == I32) {
         const int32_t k = sequences_i32(t, i);
@@ -162,11 +166,15 @@ put_kept(const struct sequences *s, const struct record *r, int64_t i, struct bu
 }
 
 const char *
-line_read(const struct line_style *y, const struct sequences *s, const struct record *r, int64_t i, struct line *l)
+line_read(const struct line_style *y, const struct sequences *s, const struct record *r,
+          int64_t i, struct line *l)
 {
-    const struct tensor *labels = record_tensor(r, "labels"), *cut = record_tensor(r, "truncated"),
+    const struct tensor *labels = record_tensor(r, "labels"),
+                        *cut = record_tensor(r, "truncated"),
                         *window = record_tensor(r, "window");
-    const struct line empty = { .row = s->row[i], .window = -1, .gold = l->gold, .kept = l->kept };
+    const struct line empty = {
+        .row = s->row[i], .window = -1, .gold = l->gold, .kept = l->kept
+    };
     *l = empty;
     l->gold.n = l->kept.n = 0;
     if (window && window->type == I32 && window->rank == 1 && window->shape[0] == s->n)
@@ -174,7 +182,8 @@ line_read(const struct line_style *y, const struct sequences *s, const struct re
     l->truncated = cut && cut->type == U8 && cut->rank == 1 && cut->shape[0] == s->n &&
                    ((const unsigned char *)cut->data)[i];
     put_kept(s, r, i, &l->kept);
-    return labels && y->problem != PROBLEM_TOKEN ? put_gold(y, labels, s->n, i, &l->gold) : NULL;
+    return labels && y->problem != PROBLEM_TOKEN ? put_gold(y, labels, s->n, i, &l->gold)
+                                                 : NULL;
 }
 
 void
@@ -197,7 +206,8 @@ line_end(const struct line *l, struct buf *b)
 }
 
 void
-line_write(const struct line_style *y, const struct line *l, const double *z, const float *p, struct buf *b)
+line_write(const struct line_style *y, const struct line *l, const double *z,
+           const float *p, struct buf *b)
 {
     line_begin(l, b);
     put_verdict(y, p, b);

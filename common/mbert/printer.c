@@ -36,7 +36,8 @@ static void
 put_tokens(struct printer *p, const struct sequences *s, const struct record *r, int64_t i,
            const float *scores)
 {
-    const struct tensor *words = record_tensor(r, "words"), *spans = record_tensor(r, "spans");
+    const struct tensor *words = record_tensor(r, "words"),
+                        *spans = record_tensor(r, "spans");
     const struct entity_tokens t = { .from = s->cu[i], .n = s->cu[i + 1] - s->cu[i],
                                      .words = words, .spans = spans };
     p->text.n = 0;
@@ -112,8 +113,10 @@ put_window(struct printer *p, const float *z)
         return;
     }
     if (p->windows.n && l->row < p->windows.line.row)
-        stream_bad(p->in, "row %" PRId64 " comes after row %" PRId64 ": --aggregate needs a "
-                   "prompt's windows together", l->row, p->windows.line.row);
+        stream_bad(p->in,
+                   "row %" PRId64 " comes after row %" PRId64 ": --aggregate needs a "
+                   "prompt's windows together",
+                   l->row, p->windows.line.row);
     take_window(p, l, z);
 }
 
@@ -128,8 +131,8 @@ put_verdict(struct printer *p, const float *z, const float *scores)
 }
 
 void
-printer_put(struct printer *p, const struct sequences *s, const struct record *r, const float *z,
-            const float *scores)
+printer_put(struct printer *p, const struct sequences *s, const struct record *r,
+            const float *z, const float *scores)
 {
     const int64_t C = p->style->classes;
     for (int64_t i = 0; i < s->n; i++) {

@@ -8,9 +8,9 @@
  *     for each record: printer_put(&p, &sequences, record, z, probabilities);
  *     printer_close(&p);        // what was held back; the file is complete
  *
- * A stream that was shuffled, or is a part of one, is held in memory and put in order at the
- * end.  Else lines go out with their record, but a prompt's windows when the next prompt
- * begins; of an aggregated stream rows that go back are die_data.
+ * A stream that was shuffled, or is a part of one, is held in memory and put in order at
+ * the end.  Else lines go out with their record, but a prompt's windows when the next
+ * prompt begins; of an aggregated stream rows that go back are die_data.
  */
 #include "common/mbert/entities.h"
 #include "common/mbert/shelf.h"
@@ -33,7 +33,7 @@ struct printer {
 };
 void printer_open(struct printer *p, const char *path);
 /* z, scores: [B,C], or of a model that classifies tokens [T,C]. */
-void printer_put(struct printer *p, const struct sequences *s, const struct record *r, const float *z,
-                 const float *scores);
+void printer_put(struct printer *p, const struct sequences *s, const struct record *r,
+                 const float *z, const float *scores);
 void printer_close(struct printer *p);
 #endif

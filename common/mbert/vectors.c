@@ -77,7 +77,8 @@ take_record(struct vectors *v, struct stream_in *in, const struct record *r,
         }
         for (int k = 0; k < v->dim; k++)
             if (!isfinite(x[k]))
-                stream_bad(in, "row %" PRId64 ": its vector is not finite (NaN or infinity)",
+                stream_bad(in,
+                           "row %" PRId64 ": its vector is not finite (NaN or infinity)",
                            s->row[i]);
         buf_add(&v->x, x, (size_t)v->dim * sizeof *x);
         e->n++;

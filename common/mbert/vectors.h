@@ -12,9 +12,9 @@ struct vectors {
     struct buf x;        /* float [n, dim] */
 };
 /*
- * Reads the stream to its end.  Rows without a label are left out and counted.  Vectors that
- * are not [B,dim] or not finite, labels of mixed kinds or not one a sequence, no labels at
- * all, no rows: die_data.  A number a row has one name, whatever the head says.
+ * Reads the stream to its end.  Rows without a label are left out and counted.  Vectors
+ * that are not [B,dim] or not finite, labels of mixed kinds or not one a sequence, no
+ * labels at all, no rows: die_data.  A number a row has one name, whatever the head says.
  */
 void vectors_read(struct vectors *v, struct stream_in *in, int dim);
 void vectors_free(struct vectors *v);

@@ -17,7 +17,7 @@ struct verdict {
     struct line_style style;    /* names, problem, what to print */
     struct scaling scaling;     /* with o->calibration */
     struct sequences s;
-    struct buf logits, scores;  /* float [rows,C] of the record, a row a sequence or a token */
+    struct buf logits, scores;  /* float [rows,C]: a row a sequence, or a token */
     double *row;                /* [C] */
     int64_t rows;
     int classes;
@@ -28,19 +28,20 @@ struct verdict {
     struct image image;
 };
 
-/* ---- what the scores mean -------------------------------------------------------------- */
+/* ---- what the scores mean ---- */
 static void
 check_model(struct verdict *v)
 {
     const char *made_by = record_meta(stream_head(v->in), "model");
     if (v->m.head == HEAD_TOKEN && strcmp(stream_kind(v->in), "logits"))
-        die_data("'%s' classifies tokens, but '%s' has a vector a sequence: use mbert-fwd --emit logits", v->o->dir,
-                 stream_name(v->in));
+        die_data("'%s' classifies tokens, but '%s' has a vector a sequence: use mbert-fwd "
+                 "--emit logits",
+                 v->o->dir, stream_name(v->in));
     if (v->m.head == HEAD_TOKEN && v->o->aggregate)
         die_usage("option --aggregate: '%s' classifies tokens", v->o->dir);
     if (made_by && strtoull(made_by, NULL, 16) != v->m.fingerprint)
-        die_data("'%s' was made by model %s, but '%s' is %016" PRIx64, stream_name(v->in), made_by, v->o->dir,
-                 v->m.fingerprint);
+        die_data("'%s' was made by model %s, but '%s' is %016" PRIx64, stream_name(v->in),
+                 made_by, v->o->dir, v->m.fingerprint);
     v->classes = v->m.classes;
 }
 
@@ -53,13 +54,17 @@ choose_names(struct verdict *v)
     v->style.classes = v->classes;
     v->style.name = mem_array((size_t)v->classes, sizeof *v->style.name);
     if (c->label && c->labels != v->classes)
-        die_data("'%s': id2label has %d names, but the classifier has %d rows", v->o->dir, c->labels, v->classes);
+        die_data("'%s': id2label has %d names, but the classifier has %d rows", v->o->dir,
+                 c->labels, v->classes);
     for (int i = 0; i < v->classes; i++) {
-        const char *ours = c->label ? c->label[i] : NULL, *their = theirs && i < n ? theirs[i] : NULL;
+        const char *ours = c->label ? c->label[i] : NULL,
+                   *their = theirs && i < n ? theirs[i] : NULL;
         if (ours && theirs && (n != v->classes || strcmp(ours, their)))
-            die_data("'%s' names class %d '%s', but '%s' names it '%s'", stream_name(v->in), i, their ? their : "nothing",
-                     v->o->dir, ours);
-        v->style.name[i] = ours || (their && n == v->classes) ? mem_strdup(ours ? ours : their) : mem_printf("LABEL_%d", i);
+            die_data("'%s' names class %d '%s', but '%s' names it '%s'", stream_name(v->in),
+                     i, their ? their : "nothing", v->o->dir, ours);
+        v->style.name[i] = ours || (their && n == v->classes)
+                               ? mem_strdup(ours ? ours : their)
+                               : mem_printf("LABEL_%d", i);
     }
     strings_free(theirs, n);
 }
@@ -71,8 +76,8 @@ check_names(const struct verdict *v)
     for (int i = 0; i < v->classes && v->style.problem != PROBLEM_REGRESSION; i++)
         for (int j = 0; j < i; j++)
             if (!strcmp(v->style.name[i], v->style.name[j]))
-                die_data("'%s': classes %d and %d are both named '%s' (id2label in config.json)", v->o->dir, j, i,
-                         v->style.name[i]);
+                die_data("'%s': classes %d and %d are both named '%s' (id2label in "
+                         "config.json)", v->o->dir, j, i, v->style.name[i]);
 }
 
 static void
@@ -95,13 +100,15 @@ choose_scaling(struct verdict *v)
     if (v->style.problem == PROBLEM_REGRESSION)
         die_data("'%s': '%s' gives numbers, which have no calibration", path, v->o->dir);
     if (v->scaling.classes != v->classes)
-        die_data("'%s' is for %d classes, but '%s' has %d", path, v->scaling.classes, v->o->dir, v->classes);
+        die_data("'%s' is for %d classes, but '%s' has %d", path, v->scaling.classes,
+                 v->o->dir, v->classes);
     if (v->scaling.kind == SCALING_PLATT && v->style.problem != PROBLEM_SINGLE)
-        die_data("'%s' is Platt scaling, which is for one of two classes; '%s' gives sets", path, v->o->dir);
+        die_data("'%s' is Platt scaling, which is for one of two classes; '%s' gives sets",
+                 path, v->o->dir);
     v->style.scaling = &v->scaling;
 }
 
-/* ---- one record ------------------------------------------------------------------------ */
+/* ---- one record ---- */
 static void
 head_on(struct verdict *v, const struct tensor *t, float *logits)
 {
@@ -111,7 +118,8 @@ head_on(struct verdict *v, const struct tensor *t, float *logits)
     struct acts s = acts_cut(&v->acts, 1, B);
     be->upload(v->m.c, s.pooled.p, t->data, t->bytes);
     head_forward(&v->m, &s, s.pooled);
-    be->download(v->m.c, logits, s.logits.p, (size_t)B * (size_t)v->classes * sizeof *logits);
+    be->download(v->m.c, logits, s.logits.p,
+                 (size_t)B * (size_t)v->classes * sizeof *logits);
 }
 
 /* The input row that row i of the logits belongs to. */
@@ -130,8 +138,8 @@ static void
 read_logits(struct verdict *v, const struct record *r)
 {
     const int pooled = !strcmp(stream_kind(v->in), "pooled"), C = v->classes;
-    const struct tensor *t = stream_need(v->in, r, pooled ? "pooled" : "logits", F32, 2, v->rows,
-                                         pooled ? v->m.cfg.hidden : C);
+    const struct tensor *t = stream_need(v->in, r, pooled ? "pooled" : "logits", F32, 2,
+                                         v->rows, pooled ? v->m.cfg.hidden : C);
     v->logits.n = v->scores.n = 0;
     float *z = buf_room(&v->logits, mem_mul((size_t)v->rows * sizeof *z, (size_t)C) + 1);
     float *p = buf_room(&v->scores, mem_mul((size_t)v->rows * sizeof *p, (size_t)C) + 1);
@@ -142,7 +150,9 @@ read_logits(struct verdict *v, const struct record *r)
     for (int64_t i = 0; i < v->rows; i++, z += C, p += C) {
         for (int k = 0; k < C; k++) {
             if (!isfinite(z[k]))
-                stream_bad(v->in, "row %" PRId64 ": a logit is not finite (NaN or infinity): no verdict",
+                stream_bad(v->in,
+                           "row %" PRId64
+                           ": a logit is not finite (NaN or infinity): no verdict",
                            input_row(v, i));
             v->row[k] = z[k];
         }
@@ -212,7 +222,8 @@ open_all(struct verdict *v, const char *path)
 {
     const struct ops *be = ops_find("cpu");
     const struct verdict_options *o = v->o;
-    model_load(&v->m, be, model_ctx(be, o->threads, OP_F32, o->dir), o->dir, MODEL_HEAD, 0, 0);
+    struct ctx *c = model_ctx(be, o->threads, OP_F32, o->dir);
+    model_load(&v->m, be, c, o->dir, MODEL_HEAD, 0, 0);
     check_model(v);
     choose_names(v);
     choose_problem(v);
@@ -226,7 +237,8 @@ open_all(struct verdict *v, const char *path)
         printer_open(&v->printer, path);
         return;
     }
-    char *options = mem_printf("%s%s%s", o->logits ? "--logits" : "", o->logits && o->calibration ? " " : "",
+    char *options = mem_printf("%s%s%s", o->logits ? "--logits" : "",
+                               o->logits && o->calibration ? " " : "",
                                o->calibration ? "--calibration" : "");
     v->out = stream_create(path, "scores", stream_head(v->in), argv0, options, 0);
     mem_free(options);
@@ -257,7 +269,8 @@ verdict_run(const struct verdict_options *o, struct stream_in *in, const char *p
     else
         printer_close(&v->printer);
     if (v->cut)
-        warn("%" PRId64 " of %" PRId64 " prompts had been cut (truncated): their verdicts are of what was left", v->cut,
-             v->seen);
+        warn("%" PRId64 " of %" PRId64
+             " prompts had been cut (truncated): their verdicts are of what was left",
+             v->cut, v->seen);
     close_all(v);
 }

@@ -9,9 +9,9 @@
  *     windows_add(&w, &line, z, margin);
  *     windows_free(&w);
  *
- * WINDOWS_MAX takes, of a single-label model, the window in which the classes after the first
- * have the highest odds together (of equal ones the earliest), of sets and numbers the
- * highest logit of each class; WINDOWS_MEAN the mean of the logits, class by class.
+ * WINDOWS_MAX takes, of a single-label model, the window in which the classes after the
+ * first have the highest odds together (of equal ones the earliest), of sets and numbers
+ * the highest logit of each class; WINDOWS_MEAN the mean of the logits, class by class.
  */
 #include "common/mbert/line.h"
 enum { WINDOWS_ALL, WINDOWS_MAX, WINDOWS_MEAN };
@@ -19,7 +19,8 @@ struct windows {
     const struct line_style *style;
     int how;
     int n;             /* windows so far */
-    struct line line;  /* the first one's; window: the chosen one or -1; windows: n; truncated: any */
+    struct line line;  /* the first one's, but window: the chosen one or -1; windows: n;
+                        * truncated: of any */
     double *z;         /* [classes] logits of the verdict so far */
     double margin;     /* private */
 };

@@ -1,4 +1,5 @@
-/* mbert_folds - folds have their share of each class; what is chosen of noise, and of a line. */
+/* mbert_folds - folds have their share of each class; what is chosen of noise, and of a
+ * line. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,13 +92,15 @@ choice(void **state)
 {
     (void)state;
     struct folds f = chosen(GLM_SIGMOID, 1, coin);
-    assert_true(f.l2[f.best] == 1 && fabs(f.figure[0] - .5) < .1 && fabs(f.loss[0] - log(2)) < .05);
+    assert_true(f.l2[f.best] == 1 && fabs(f.figure[0] - .5) < .1 &&
+                fabs(f.loss[0] - log(2)) < .05);
     f = chosen(GLM_SIGMOID, 1, sides);
     assert_true(f.l2[f.best] < .01 && f.figure[f.best] > .99 && f.loss[f.best] < .1);
     f = chosen(GLM_SOFTMAX, CLASSES, thirds);
     assert_true(f.l2[f.best] < .1 && f.figure[f.best] > .9 && f.figure[f.best] < 1);
     f = chosen(GLM_SQUARE, 1, line);
-    assert_true(f.l2[f.best] < .01 && f.figure[f.best] < 1.2 && f.figure[f.best] == f.loss[f.best]);
+    assert_true(f.l2[f.best] < .01 && f.figure[f.best] < 1.2 &&
+                f.figure[f.best] == f.loss[f.best]);
     assert_true(f.figure[0] > 20);
 }
 

@@ -1,6 +1,7 @@
 /*
  * mbert_glm - against scikit-learn 1.9's LogisticRegression(C = 1/(n l2)) and Ridge(alpha =
- * n l2) behind a StandardScaler, on the same rows; threads, rows left out, what is constant.
+ * n l2) behind a StandardScaler, on the same rows; threads, rows left out, what is
+ * constant.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +15,10 @@
 
 enum { ROWS = 120, DIM = 5 };
 static const double l2 = .01;
-struct made { float x[ROWS * DIM], two[ROWS], three[ROWS], value[ROWS]; double ones[ROWS]; };
+struct made {
+    float x[ROWS * DIM], two[ROWS], three[ROWS], value[ROWS];
+    double ones[ROWS];
+};
 
 static double
 draw(uint64_t *s)
@@ -42,8 +46,8 @@ make(void)
 }
 
 static struct glm
-fit(enum glm_loss loss, int outputs, const struct made *m, const float *y, const double *weight,
-    int threads)
+fit(enum glm_loss loss, int outputs, const struct made *m, const float *y,
+    const double *weight, int threads)
 {
     const struct glm_data d = { m->x, y, weight, ROWS, DIM, threads };
     struct glm g;
@@ -71,11 +75,12 @@ references(void **state)
                                      -1.27416729957, -0.378322233161, 0.0179861538535 };
     static const double balanced[] = { 3.37929101609, 4.01729492988,   -0.396059422433,
                                        -1.61160988141, -0.501211416597, -1.38618107747 };
-    static const double three[] = {
-        -3.97489455618,    -2.09746378391, 0.349678665672,  1.15278431572,   0.139402871815,
-        -0.630657521479,   -0.902437516596, -0.134230164803, 0.0431431677101, -0.139691490558,
-        4.60555207766,     2.99990130051,  -0.215448500869, -1.19592748343,  0.000288618743572,
-        0.801723562136,    1.31757573283,  -2.11929929497 };
+    static const double three[] = { -3.97489455618,  -2.09746378391,  0.349678665672,
+                                    1.15278431572,   0.139402871815,  -0.630657521479,
+                                    -0.902437516596, -0.134230164803, 0.0431431677101,
+                                    -0.139691490558, 4.60555207766,   2.99990130051,
+                                    -0.215448500869, -1.19592748343,  0.000288618743572,
+                                    0.801723562136,  1.31757573283,   -2.11929929497 };
     static const double ridge[] = { 0.946937554648,  0.653849628138,   -0.0297613851198,
                                     -0.271641989099, -0.0155033654365, 0.531238743604 };
     struct made *m = make();
@@ -169,7 +174,9 @@ warm(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(references), cmocka_unit_test(threads),
-                                        cmocka_unit_test(left_out), cmocka_unit_test(warm) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(references),
+                                        cmocka_unit_test(threads),
+                                        cmocka_unit_test(left_out),
+                                        cmocka_unit_test(warm) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,7 +89,8 @@ ends(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(quadratic), cmocka_unit_test(rosenbrock),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(quadratic),
+                                        cmocka_unit_test(rosenbrock),
                                         cmocka_unit_test(ends) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* mbert_windows - the windows of a prompt to one verdict: which one, means, what is kept. */
+/* mbert_windows - the windows of a prompt to one verdict: which one, means, what is kept.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +11,8 @@
 
 enum { CLASSES = 3 };
 
-/* Adds windows with these logits, the second of them truncated, each with a text of its own. */
+/* Adds windows with these logits, the second of them truncated, each with a text of its
+ * own. */
 static void
 add_all(struct windows *w, const float (*z)[CLASSES], int n)
 {
@@ -38,7 +40,9 @@ expect(const struct windows *w, int n, int window, double a, double b, double c)
     assert_true(w->z[0] == a && w->z[1] == b && w->z[2] == c);
 }
 
-static const float z[4][CLASSES] = { { 2, 0, 1 }, { 1, 2, 2 }, { 0, 1, 1 }, { 5, 5.5f, 0 } };
+static const float z[4][CLASSES] = {
+    { 2, 0, 1 }, { 1, 2, 2 }, { 0, 1, 1 }, { 5, 5.5f, 0 }
+};
 
 static void
 single(void **state)
@@ -46,8 +50,8 @@ single(void **state)
     const struct line_style y = { PROBLEM_SINGLE, CLASSES, 0, NULL, NULL };
     struct windows w = { .style = &y, .how = WINDOWS_MAX };
     (void)state;
-    /* windows 1 and 2 have the same odds: the first; 3 has the highest score of all, but one
-     * half is the first class's */
+    /* windows 1 and 2 have the same odds: the first; 3 has the highest score of all, but
+     * one half is the first class's */
     add_all(&w, z, 4);
     expect(&w, 4, 1, 1, 2, 2);
     assert_true(w.line.truncated);
@@ -65,7 +69,8 @@ others(void **state)
     const struct line_style multi = { PROBLEM_MULTI, CLASSES, 0, NULL, NULL },
                             numbers = { PROBLEM_REGRESSION, CLASSES, 0, NULL, NULL },
                             one = { PROBLEM_SINGLE, CLASSES, 0, NULL, NULL };
-    struct windows w = { .style = &multi, .how = WINDOWS_MAX }, v = { .style = &numbers, .how = WINDOWS_MAX },
+    struct windows w = { .style = &multi, .how = WINDOWS_MAX },
+                   v = { .style = &numbers, .how = WINDOWS_MAX },
                    mean = { .style = &one, .how = WINDOWS_MEAN };
     (void)state;
     add_all(&w, z, 4);
@@ -82,7 +87,8 @@ others(void **state)
 static void
 margins(void **state)
 {
-    const double two[2] = { 1, 3 }, far[3] = { -1000, 800, 800 }, sunk[3] = { 1000, -800, -801 };
+    const double two[2] = { 1, 3 }, far[3] = { -1000, 800, 800 },
+                 sunk[3] = { 1000, -800, -801 };
     (void)state;
     assert_true(windows_margin(two, 2) == 2);
     assert_true(fabs(windows_margin(far, 3) - 1800 - log(2)) < 1e-12);
@@ -93,6 +99,7 @@ margins(void **state)
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(single), cmocka_unit_test(others), cmocka_unit_test(margins) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(single), cmocka_unit_test(others),
+                                        cmocka_unit_test(margins) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
