@@ -202,6 +202,8 @@ END
     [ "$(grep -c "the loss is not finite: skipped" <<< "$stderr")" = 2 ]
     [[ $stderr == *": the loss is not finite: skipped (2 of at most 2)"* ]]
     [ "$(grep -c '"skipped":"the loss is not finite"' out/log.jsonl)" = 2 ]
+    run -3 --separate-stderr mbert-train -q "${numbers[@]}" --skip-nonfinite 2 --eval r.st -o x
+    [[ $stderr == *"step 4: the eval loss is not finite (a lower --lr may help); nothing was saved" ]]
     # what was left out has changed nothing: killed and resumed it is counted still
     mbert-train -q "${numbers[@]}" --skip-nonfinite 2 --save-every 1 --keep 100 -o half
     cmp half/model.safetensors out/model.safetensors

@@ -271,3 +271,25 @@ half() {
     [ "$(ls -d out/checkpoint-*)" = out/checkpoint-6 ]
     cmp out/model.safetensors whole/model.safetensors
 }
+
+@test "--force: directories in the old model are kept aside, and named; file systems that cannot exchange" {
+    mbert-train -q -m mini --init random --train few.st.zst --epochs 1 -o out
+    mkdir out/mine && touch out/mine/file
+    run -0 --separate-stderr mbert-train -m mini --init random --train few.st.zst --epochs 1 --seed 1 -o out --force
+    [[ $stderr == *"'out' held directories: they are in 'out.next'"* ]]
+    [ -e out.next/mine/file ]
+    [ ! -e out/mine ]
+    rm -r out.next
+    need_command strace
+    strace -o /dev/null true 2> /dev/null || skip "strace may not trace here"
+    cp out/model.safetensors old
+    again() { strace -qq -f -o /dev/null "$@" mbert-train -q -m mini --init random --train few.st.zst --epochs 1 --seed 2 -o out --force; }
+    again -e trace=renameat2 -e inject=renameat2:error=EINVAL
+    [ -z "$(ls -d out.*)" ]
+    run -1 cmp out/model.safetensors old
+    # the renames before are those of the files: config.json, the tokenizer's, the weights
+    n=$(strace -qq -f -o /dev/stdout -e trace=rename mbert-train -q -m mini --init random --train few.st.zst --epochs 1 -o x | grep -c 'rename(')
+    run -4 --separate-stderr again -e trace=rename,renameat2 -e inject=renameat2:error=EINVAL -e inject=rename:error=EACCES:when=$((n + 1))
+    [[ $stderr == *"can't move 'out' aside: Permission denied"* ]]
+    [ -s out/model.safetensors ]
+}
