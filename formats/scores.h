@@ -40,6 +40,8 @@ struct scores {
 void scores_read(struct scores *s, const char *path, const char *by);
 /* Makes `name` (NULL: leave as it is) class 1 of two, every other class together class 0. */
 void scores_positive(struct scores *s, const char *name);
+/* The same task and classes in the same order: else die_data naming both files. */
+void scores_alike(const struct scores *a, const struct scores *b);
 /*
  * The same rows in the same order, with the same truth and, where both have them, the same
  * row numbers: else die_data naming the line of b.

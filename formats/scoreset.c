@@ -107,7 +107,7 @@ same_truth(const struct scores *a, const struct scores *b, int64_t i)
 }
 
 void
-scores_pair(const struct scores *a, const struct scores *b)
+scores_alike(const struct scores *a, const struct scores *b)
 {
     int same = a->task == b->task && a->classes == b->classes && !a->name == !b->name;
     for (int k = 0; same && a->name && k < a->classes; k++)
@@ -115,6 +115,12 @@ scores_pair(const struct scores *a, const struct scores *b)
     if (!same)
         die_data("'%s' and '%s' have not the same classes in the same order", a->path,
                  b->path);
+}
+
+void
+scores_pair(const struct scores *a, const struct scores *b)
+{
+    scores_alike(a, b);
     const int64_t least = a->n < b->n ? a->n : b->n;
     for (int64_t i = 0; i < least; i++) {
         const char *what = a->row && b->row && a->row[i] != b->row[i] ? "row"

@@ -168,8 +168,13 @@ FPR, same rows            0.0000"* ]]
     [ "$stderr" = "metrics: --validation needs --target-fpr or --target-precision; try --help" ]
     run -2 --separate-stderr metrics --target-fpr 0.1 "$GOLDEN/metrics/three_class.jsonl"
     [ "$stderr" = "metrics: --target-fpr needs two classes: name the positive one with --positive; try --help" ]
-    run -2 --separate-stderr metrics --target-precision 0.1 --validation "$GOLDEN/metrics/three_class.jsonl" test
-    [ "$stderr" = "metrics: --target-precision needs two classes: name the positive one with --positive; try --help" ]
+    # a threshold of other classes, or of the same the other way round, is none for these
+    echo '{"scores":{"a":0.1,"b":0.9},"gold":"a"}' > ab
+    echo '{"scores":{"b":0.9,"a":0.1},"gold":"a"}' > ba
+    for other in ba "$GOLDEN/metrics/three_class.jsonl"; do
+        run -3 --separate-stderr metrics --target-precision 0.1 --validation "$other" ab
+        [ "$stderr" = "metrics: 'ab' and '$other' have not the same classes in the same order" ]
+    done
 }
 
 @test "gates: kept, missed, undefined, unknown" {

@@ -11,13 +11,12 @@
 #include "formats/scaling.h"
 #include "formats/sink.h"
 
-enum { FILES = 2 };
 struct args {
     const char *path, *positive, *validation, *title, *log;
     char **file; /* [n] operands after the verb */
     int n, method, loaded;
     struct eval_options o;
-    struct scored scored[FILES]; /* [loaded]; main frees */
+    struct scored scored[2]; /* [loaded], of the same classes; main frees */
     struct run run;
     struct buf out; /* what a verb that prints has to say */
 };
@@ -25,7 +24,8 @@ struct args {
 static const struct sample *
 load(struct args *a, const char *path, const char *by)
 {
-    return scored_read(&a->scored[a->loaded++], path, a->positive, by);
+    struct scored *s = &a->scored[a->loaded++];
+    return scored_read(s, path, a->positive, by, s == a->scored ? NULL : a->scored);
 }
 
 /* The one operand, or standard input. */

@@ -26,8 +26,7 @@ choose(struct target *t, const struct eval_options *o, const struct sample *s,
     const struct sample *on = validation ? validation : s;
     *t = (struct target){ .kind = o->fpr >= 0 ? TARGET_FPR : TARGET_PRECISION, .same = !validation,
                           .limit = o->fpr >= 0 ? o->fpr : o->precision };
-    if (s->task != SAMPLE_SINGLE || s->classes != 2 || on->task != SAMPLE_SINGLE ||
-        on->classes != 2)
+    if (s->task != SAMPLE_SINGLE || s->classes != 2)
         die_usage("--target-%s needs two classes: name the positive one with --positive",
                   o->fpr >= 0 ? "fpr" : "precision");
     if (target_choose(t, on))

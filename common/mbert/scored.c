@@ -2,11 +2,14 @@
 #include "common/base/die.h"
 
 const struct sample *
-scored_read(struct scored *to, const char *path, const char *positive, const char *by)
+scored_read(struct scored *to, const char *path, const char *positive, const char *by,
+            const struct scored *like)
 {
     struct scores *s = &to->scores;
     scores_read(s, path, by);
     scores_positive(s, positive);
+    if (like)
+        scores_alike(&like->scores, s);
     if (s->unlabelled)
         warn("'%s': %lld lines without a gold label left out", s->path, (long long)s->unlabelled);
     to->sample = (struct sample){
