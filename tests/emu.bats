@@ -124,6 +124,31 @@ refuse() {
     [[ $stderr == *"$message"* ]] || { echo "$stderr"; return 1; }
 }
 
+@test "training goes on to the same bytes on the module; hidden words, classes of tokens, weights of classes as on the CPU" {
+    guard
+    tens head -n 8 train.st.zst > e.st
+    local d t
+    for t in f32 bf16; do
+        m=(mbert-train -q -m mini --init random --train e.st --batch-size 4 --epochs 2 --lr 1e-3 --dtype $t --log-every 1)
+        "${m[@]}" --device cuda --save-every 1 --keep 100 -o a-$t
+        cp -R a-$t b-$t
+        rm -rf b-$t/model.safetensors b-$t/checkpoint-[34]
+        "${m[@]}" --device cuda --save-every 1 --keep 100 -o b-$t --resume
+        cmp a-$t/model.safetensors b-$t/model.safetensors
+        "${m[@]}" --device cuda --recompute -o c-$t
+        cmp a-$t/model.safetensors c-$t/model.safetensors
+    done
+    printf '%s\n' '{"prompt":"Ann saw Bob","labels":[{"start":0,"end":3,"label":"PER"}]}' '{"prompt":"in Rome","labels":[]}' |
+        bpe-tok -m mini --task token --labels O,PER > t.st
+    for o in "--task mlm --train e.st" "--train t.st --class-weights 1,3 --label-smoothing 0.1" "--train e.st --focal 2 --freeze 2 --llrd 0.8"; do
+        for d in cpu cuda; do
+            mbert-train -q -m mini --init random --batch-size 4 --epochs 1 --lr 1e-3 --dtype f32 --log-every 1 --device $d $o -o o.$d --force
+        done
+        paste <(sed -n 's/.*"loss":\([^,]*\),.*/\1/p' o.cpu/log.jsonl) <(sed -n 's/.*"loss":\([^,]*\),.*/\1/p' o.cuda/log.jsonl) |
+            awk '{ d = $1 - $2; if (!(d <= 1e-5 * $1 && -d <= 1e-5 * $1)) { print; bad = 1 } n++ } END { exit bad || !n }'
+    done
+}
+
 @test "no driver, no card, too old a card, too little memory" {
     guard
     MBERT_EMU_FAULT=driver refuse 4 "mbert-fwd: --device cuda: no NVIDIA driver, or one older than this build's CUDA; use --device cpu" \
