@@ -120,10 +120,12 @@ save(struct run *r)
 {
     const struct saving how = { r->recipe.text, r->o->dir, r->train.label, r->train.label_n,
                                 r->train.problem };
+    const double begun = progress_clock();
     if (!r->dir)
         return;
     checkpoint_save(r->dir, &r->t, &r->s, &how);
     prune(r, 0);
+    r->since += progress_clock() - begun; /* tokens a second are of the steps */
 }
 
 static void
