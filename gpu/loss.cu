@@ -135,6 +135,8 @@ softmax_of(const float *z, int n, int label, float *shared)
         online_add<LANES>(&o, z + i, n - i, label - i);
     const float max = part_max<LONG>(o.max, shared),
                 others = part_sum<LONG>(o.others * expf(o.max - max), shared);
+    if (!LONG)
+        dev_sync_warp(); /* all have read z[label]: part_sum has seen to it in a block */
     const float right = own - max, e = expf(right);
     return { max, e, others, others + e, right };
 }

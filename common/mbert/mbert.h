@@ -40,7 +40,7 @@ void mbert_masked(struct model *m, struct params *g, struct acts *s, const struc
  * ACTS_TRAIN, a model loaded with MODEL_TRAIN, and what mbert_encode, mbert_pool (for
  * HEAD_SEQUENCE) and head_forward, for MLM mbert_masked, left.  The embedding's row of
  * config's pad_token_id gets no gradient, as torch's padding_idx has it, but the decoder's.
- * What m->frozen names is not computed.  s->dlogits is kept, but for MLM.
+ * What m->frozen names is not computed.  s->dlogits is kept, but for MLM; s->final is not.
  */
 void mbert_backward(struct model *m, struct params *g, struct acts *s, const struct seqs *q,
                     enum pool_kind kind);
