@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include "common/base/die.h"
 #include "common/base/opt.h"
+#include "common/base/wait.h"
 #include "common/mbert/fit.h"
 #include "common/mbert/verdict.h"
 
@@ -96,6 +97,7 @@ int
 main(int argc, char **argv)
 {
     struct asked a = { .fit = { .l2 = -1, .lr = -1, .seed = -1 } };
+    wait_briefly(argv);
     argc = parse(argc, argv, &a);
     if (a.train)
         check_train(&a.score, &a.fit);
