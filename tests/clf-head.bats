@@ -285,6 +285,40 @@ for x in map(json.loads, open("s")): # whole words
 END
 }
 
+@test "names and places: learned from spans, found as spans in other text" {
+    need_command python3
+    python3 - <<'END'
+import json, random
+r = random.Random(1)
+first, last = "Ada Grace Alan Edsger Barbara".split(), "Lovelace Hopper Turing Dijkstra Liskov Knuth".split()
+places = "London Paris Rome Oslo Vienna Madrid".split()
+def line(known):
+    name = r.choice(first) + " " + r.choice(last) if r.random() < .7 else r.choice(last)
+    parts = r.choice([["yesterday ", (name, "PER"), " went to ", (r.choice(places), "LOC"), "."],
+                      ["we met ", (name, "PER"), ", who lives in ", (r.choice(places), "LOC"), ", by chance"],
+                      ["in ", (r.choice(places), "LOC"), " nobody knew ", (name, "PER")]])
+    text, labels = "", []
+    for x in parts:
+        s, label = x if isinstance(x, tuple) else (x, None)
+        if label:
+            labels.append({"start": len(text), "end": len(text) + len(s), "label": label})
+        text += s
+    return json.dumps({"text": text, "labels" if known else "want": labels})
+print(*[line(1) for _ in range(400)], sep="\n", file=open("names.jsonl", "w"))
+print(*[line(0) for _ in range(40)], sep="\n", file=open("new.jsonl", "w"))
+END
+    bpe-tok -q -m mini --task token --labels O,B-PER,I-PER,B-LOC,I-LOC names.jsonl |
+        mbert-train -q -m mini --init random -o ner --train - --epochs 4 --lr 2e-3 --warmup-ratio 0.1
+    bpe-tok -q -m ner --offsets chars --keep want new.jsonl | pack-batch | mbert-fwd -m ner | clf-head -m ner > s
+    python3 - <<'END'
+import json
+place = lambda spans: {(x["start"], x["end"], x["label"]) for x in spans}
+rows = [json.loads(x) for x in open("s")]
+right = sum(place(x["spans"]) == place(x["want"]) for x in rows)
+assert len(rows) == 40 and right >= 38, right
+END
+}
+
 @test "what a model that classifies tokens does not take" {
     need_command python3
     tagger
