@@ -28,7 +28,10 @@ measure(const struct run *r, const struct config *cfg, const struct ops *be, str
     struct need n = { 0 };
     const int T = o->tokens > r->train.longest ? o->tokens : r->train.longest,
               B = o->batch < T ? o->batch : T;
+    /* a CPU packs a weight for either direction; E, the first, is MLM's decoder too */
+    const int copies = be->shares_memory(c) ? 2 : 1, freeze = r->recipe.freeze;
     m->cfg = *cfg;
+    m->frozen = freeze == FREEZE_NONE ? 0 : freeze == FREEZE_ENCODER ? cfg->layers + 2 : freeze + 1;
     m->flags = MODEL_TRAIN | (o->recompute ? MODEL_RECOMPUTE : 0);
     m->head = r->train.problem == PROBLEM_MLM     ? HEAD_MLM
               : r->train.problem == PROBLEM_TOKEN ? HEAD_TOKEN
@@ -38,8 +41,8 @@ measure(const struct run *r, const struct config *cfg, const struct ops *be, str
     for (int i = 0; i < m->entries; i++) {
         const double size = (double)m->table[i].rows * m->table[i].cols;
         n.parameters += size;
-        if (m->table[i].of && be->type(c) == BF16)
-            n.packed += 2 * 2 * size; /* forward and backward */
+        if ((m->table[i].of || (!i && m->head == HEAD_MLM)) && be->type(c) == BF16)
+            n.packed += copies * 2 * size;
     }
     n.weights = 2 * 4 * n.parameters;
     n.moments = 2 * 4 * n.parameters;
