@@ -3,6 +3,7 @@
 #include <string.h>
 #include "common/base/die.h"
 #include "common/base/mem.h"
+#include "common/base/softmax.h"
 #include "formats/jsonl.h"
 
 enum form { FORM_NONE, FORM_SCORES, FORM_SCORE, FORM_LOGITS, FORM_VALUE };
@@ -155,18 +156,6 @@ read_logits(struct reader *r, struct json_value list)
             jsonl_bad(&r->in, "a logit is not a number");
     r->z.n += (size_t)r->s->classes * sizeof *z;
     return z;
-}
-
-static void
-softmax(const double *z, double *p, int n)
-{
-    double top = z[0], sum = 0;
-    for (int i = 1; i < n; i++)
-        top = z[i] > top ? z[i] : top;
-    for (int i = 0; i < n; i++)
-        sum += p[i] = exp(z[i] - top);
-    for (int i = 0; i < n; i++)
-        p[i] /= sum;
 }
 
 /* Are the scores of the line others than its logits give?  Both have nine digits of floats. */

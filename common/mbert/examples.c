@@ -153,6 +153,17 @@ take_batch(struct examples *e, struct feed *f, struct image *b)
 }
 
 void
+examples_some(const struct examples *e)
+{
+    if (!e->n && e->unlabelled)
+        die_data("'%s': no row has a label: nothing to learn from", e->name);
+    if (!e->n)
+        die_data("'%s': no rows: nothing to learn from", e->name);
+    if (e->unlabelled)
+        warn("'%s': %" PRId64 " rows without a label left out", e->name, e->unlabelled);
+}
+
+void
 examples_read(struct examples *e, const char *path, const struct config *c, const char *dir,
               enum problem want)
 {
@@ -179,12 +190,7 @@ examples_read(struct examples *e, const char *path, const struct config *c, cons
     image_free(&b);
     feed_free(&f);
     stream_close(in);
-    if (!e->n && e->unlabelled)
-        die_data("'%s': no row has a label: nothing to learn from", e->name);
-    if (!e->n)
-        die_data("'%s': no rows: nothing to learn from", e->name);
-    if (e->unlabelled)
-        warn("'%s': %" PRId64 " rows without a label left out", e->name, e->unlabelled);
+    examples_some(e);
 }
 
 void

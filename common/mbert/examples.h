@@ -35,6 +35,8 @@ struct examples {
  */
 void examples_read(struct examples *e, const char *path, const struct config *c,
                    const char *dir, enum problem want);
+/* No rows to learn from: die_data.  Rows without a label: a warning with their number. */
+void examples_some(const struct examples *e);
 void examples_free(struct examples *e);
 /*
  * The names of the classes (of MLM none): the stream's, else `list` (a,b), else LABEL_0 .. by

@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/base/progress.h"
 #include "common/base/rng.h"
+#include "common/base/softmax.h"
 #include "common/eval/curves.h"
 
 enum { ORDER = 7, MOST = 300 };
@@ -34,17 +35,10 @@ folds_deal(int *fold, const float *y, int64_t n, int classes, int folds, uint64_
 static void
 probabilities(double *z, int outputs)
 {
-    double top = z[0], sum = 0;
-    if (outputs == 1) {
+    if (outputs == 1)
         z[0] = 1 / (1 + exp(-z[0]));
-        return;
-    }
-    for (int k = 1; k < outputs; k++)
-        top = z[k] > top ? z[k] : top;
-    for (int k = 0; k < outputs; k++)
-        sum += z[k] = exp(z[k] - top);
-    for (int k = 0; k < outputs; k++)
-        z[k] /= sum;
+    else
+        softmax(z, z, outputs);
 }
 
 static double

@@ -113,12 +113,7 @@ vectors_read(struct vectors *v, struct stream_in *in, int dim)
     sequences_free(&s);
     e->name = mem_strdup(stream_name(in));
     take_names(e, in);
-    if (!e->n && e->unlabelled)
-        die_data("'%s': no row has a label: nothing to learn from", e->name);
-    if (!e->n)
-        die_data("'%s': no rows: nothing to learn from", e->name);
-    if (e->unlabelled)
-        warn("'%s': %" PRId64 " rows without a label left out", e->name, e->unlabelled);
+    examples_some(e);
 }
 
 void
