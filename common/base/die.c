@@ -125,7 +125,7 @@ die_unhook(die_hook_fn *fn, void *arg)
 void
 die_unlink(const char *path)
 {
-    static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+    static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGUSR1 };
     if (strlen(path) >= PATH_BYTES)
         die_data("path too long: '%s'", path);
     for (size_t i = 0; !leave.watching && i < sizeof signals / sizeof *signals; i++) {

@@ -45,9 +45,9 @@ void die_hook(die_hook_fn *fn, void *arg);
 void die_unhook(die_hook_fn *fn, void *arg);
 
 /*
- * Temporary files: unlinked when the process dies by a verb or by SIGINT, SIGTERM, SIGHUP
- * (the signal is then raised again).  The path is copied.  A directory goes when it is empty
- * once the files are gone.
+ * Temporary files: unlinked when the process dies by a verb or by SIGINT, SIGTERM, SIGHUP,
+ * SIGPIPE or SIGUSR1 (the signal is then raised again).  The path is copied.  A directory
+ * goes when it is empty once the files are gone.
  */
 void die_unlink(const char *path);
 void die_keep(const char *path); /* it has been renamed into place: forget it */

@@ -123,6 +123,7 @@ forecast_run(struct run *r, const struct config *cfg)
            " of warm-up\n", r->recipe.steps, r->o->epochs, r->recipe.batches, r->o->batch,
            r->recipe.warmup);
     survey_print(&r->train, r->eval.name ? &r->eval : NULL);
+    fflush(stdout); /* the steps take a while */
     if (fits) {
         train_open(r);
         speed(r);
