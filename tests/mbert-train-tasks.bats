@@ -121,3 +121,16 @@ END
     [[ $stderr == *"'other.st': its tokenizer has no token [MASK]: nothing to hide words with"* ]]
     [ ! -e x ]
 }
+
+@test "transformers loads token classifiers and masked language models: no tensor missing, same logits" {
+    local py=${MBERT_TRANSFORMERS:-python3}
+    "$py" -c 'import torch, transformers' 2> /dev/null || skip "no python3 with torch and transformers (MBERT_TRANSFORMERS names one)"
+    named 40 0 | bpe-tok -m mini --task token --labels O,PER,LOC > a.st
+    mbert-train -q -m mini --init random --train a.st -o ner --epochs 2 --lr 1e-3
+    mbert-train -q -m mini --init random --task mlm --train train.st.zst -o mlm --epochs 1 --lr 1e-3
+    for d in ner mlm; do
+        mbert-fwd --dtype f32 -m $d --emit logits test.st.zst | tens cat --json | head -n 20 > z.jsonl
+        tens cat --json test.st.zst | head -n 20 > ids.jsonl
+        "$py" "$ROOT/tests/transformers_load.py" $d ids.jsonl z.jsonl
+    done
+}

@@ -243,7 +243,7 @@ END
         dirs+=" from-mlm"
     fi
     for d in $dirs; do
-        mbert-fwd -m $d --emit logits test.st.zst | tens cat --json > z.jsonl
+        mbert-fwd --dtype f32 -m $d --emit logits test.st.zst | tens cat --json > z.jsonl
         tens cat --json test.st.zst > ids.jsonl
         "$py" "$ROOT/tests/transformers_load.py" $d ids.jsonl z.jsonl
     done
