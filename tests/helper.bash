@@ -15,6 +15,14 @@ need_shared() {
     local f
     for f in "$@"; do [ -e "$SHARED/$f" ] || skip "no shared reference $f (set MBERT_SHARED)"; done
 }
+# need_strace: skip unless strace may trace here; sanitizers make calls of their own, and theirs
+# for leaks does not work under it
+need_strace() {
+    need_command strace
+    case $BUILD in */asan | */tsan) skip "calls are counted in a plain build" ;; esac
+    strace -o /dev/null true 2> /dev/null || skip "strace may not trace here"
+}
+
 # need_command NAME...: skip unless each is installed
 need_command() {
     local c

@@ -143,8 +143,7 @@ fake() {
 }
 
 @test "files in memory that fail: 4, and says which program they were for" {
-    need_command strace
-    strace -o /dev/null true 2>/dev/null || skip "strace may not trace here"
+    need_strace
     fault() { strace -qq -o trace -e "trace=${1%%:*}" -e "inject=$1" metrics plot roc two -o x.svg; }
     fake 'cat'
     PATH=$TMP/fake:$PATH

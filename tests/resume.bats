@@ -57,8 +57,7 @@ same() {
 }
 
 @test "killed at every call that writes, syncs, renames or removes: the same bytes" {
-    need_command strace
-    strace -o /dev/null true 2> /dev/null || skip "strace may not trace here"
+    need_strace
     export OMP_NUM_THREADS=1
     local calls=write,fsync,ftruncate,rename,renameat2,mkdir,rmdir,unlink,unlinkat,link call k n=0 step=23 status
     [ -z "${MBERT_SLOW:-}" ] || step=1
@@ -83,8 +82,7 @@ same() {
 }
 
 @test "a disk that is full during a save: 4, the checkpoints before it stay, and it goes on" {
-    need_command strace
-    strace -o /dev/null true 2> /dev/null || skip "strace may not trace here"
+    need_strace
     local k n
     n=$(OMP_NUM_THREADS=1 strace -qq -f -e trace=write -o /dev/stdout mbert-train -q -m mini --init random --train few.st.zst --batch-size 8 \
         --epochs 2 --lr 1e-3 --save-every 2 --keep 2 -o out | grep -c 'write(')
@@ -142,8 +140,7 @@ begun() { ls -d out/checkpoint-*.tmp.* > /dev/null 2>&1; }
     kill $sleeper
     [ "$status" = 143 ]
     [ ! -e out ]
-    need_command strace
-    strace -o /dev/null true 2> /dev/null || skip "strace may not trace here"
+    need_strace
     # the checkpoint's first fsync takes twenty seconds: long enough for the second signal
     strace -qq -f -o /dev/null -e trace=fsync -e inject=fsync:delay_enter=20000000:when=1 mbert-train -q -m mini --init random \
         --train few.st.zst --batch-size 1 --epochs 1000 --lr 1e-4 --log-every 1 -o out & pid=$!
@@ -283,8 +280,7 @@ half() {
     [ -e out.next/mine/file ]
     [ ! -e out/mine ]
     rm -r out.next
-    need_command strace
-    strace -o /dev/null true 2> /dev/null || skip "strace may not trace here"
+    need_strace
     cp out/model.safetensors old
     again() { strace -qq -f -o /dev/null "$@" mbert-train -q -m mini --init random --train few.st.zst --epochs 1 --seed 2 -o out --force; }
     again -e trace=renameat2 -e inject=renameat2:error=EINVAL

@@ -225,6 +225,8 @@ checkpoint_find(struct rundir *d, const char *recipe, struct state *s)
             continue;
         }
         warn("'%s' is not good and goes: %s", dir, why);
+        mem_free(was);
+        was = NULL;
         rundir_forget(d, steps[i]); /* it would be in the way of its step */
         mem_free(dir);
     }

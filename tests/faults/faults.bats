@@ -8,8 +8,7 @@ setup_file() {
 }
 
 setup() {
-    need_command strace
-    strace -o /dev/null true 2>/dev/null || skip "strace may not trace here"
+    need_strace
     cd "$TMP"
     M=$FIXTURES/guard
     I=$FIXTURES
