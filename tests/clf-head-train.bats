@@ -330,6 +330,19 @@ print(sum(x["labels"] == x["gold"] for x in map(json.loads, open("s"))) > 80)')"
     [ ! -e out ]
 }
 
+@test "no room for the model: 4, nothing is left" {
+    need_strace
+    local n k
+    n=$(strace -qq -f -e trace=write -o /dev/stdout clf-head --train -q -m guard --l2 1e-3 -o out tr | grep -c 'write(')
+    rm -r out
+    for k in 1 $((n / 2)) $n; do
+        run -4 --separate-stderr strace -qq -f -o /dev/null -e trace=write -e "inject=write:error=ENOSPC:when=$k" \
+            clf-head --train -q -m guard --l2 1e-3 -o out tr
+        [[ $stderr == *"No space left on device"* ]]
+        [ -z "$(ls -d out*)" ]
+    done
+}
+
 @test "transformers loads what was written: no tensor missing, same logits" {
     local py=${MBERT_TRANSFORMERS:-python3}
     "$py" -c 'import torch, transformers' 2> /dev/null || skip "no python3 with torch and transformers (MBERT_TRANSFORMERS names one)"

@@ -87,6 +87,7 @@ open_run(struct run *r, struct stream_in *in)
 {
     const struct ops *be = ops_find("cpu");
     r->out = outdir_open(r->o->out, r->o->force);
+    outdir_also(r->out, "log.jsonl");
     r->c = model_ctx(be, r->o->threads, OP_F32, r->o->dir);
     model_load(&r->m, be, r->c, r->o->dir, MODEL_TRAIN | MODEL_HEAD, 1, 0);
     check_stream(r, in);
