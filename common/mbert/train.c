@@ -190,14 +190,14 @@ all_steps(struct run *r)
 }
 
 /* ---- the model ------------------------------------------------------------------------- */
-/* The best checkpoint's file, without a copy where the file system can. */
+/* The best checkpoint's file: a copy where that stays, else the file itself if it can be. */
 static int
 take_best(const struct run *r, const char *path)
 {
     char *dir = rundir_checkpoint(r->dir, r->s.best_step),
          *from = mem_printf("%s/model.safetensors", dir),
          *beside = mem_printf("%s.tmp.%ld", path, (long)getpid());
-    const int linked = !link(from, beside);
+    const int linked = !r->o->save_every && !link(from, beside);
     if (linked && rename(beside, path))
         die_sys("can't rename '%s' to '%s'", beside, path);
     if (!linked)
