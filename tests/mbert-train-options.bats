@@ -264,7 +264,7 @@ END
 @test "a line every so often where there is no terminal, a line that is redrawn where there is" {
     run -0 --separate-stderr mbert-train -m mini --init random --train few.st.zst --epochs 60 --report-every 1 -o a
     [[ $stderr =~ "epoch "[0-9.]+" of 60, step "[0-9]+" of 120, loss "[0-9.]+", lr "[0-9.e-]+", "[0-9]+" tokens/s, "[0-9]+" MB, eta "[0-9]+"m"[0-9]+"s" ]]
-    need_command script
+    need_terminal
     script -qec "mbert-train -m mini --init random --train few.st.zst --epochs 20 -o b" /dev/null < /dev/null > tty
     grep -q $'\r''epoch [0-9.]*/20  step [0-9]*/40  loss .* tokens/s  [0-9]* MB  eta 0m0[0-9]s' tty
 }
