@@ -145,9 +145,9 @@ begun() { ls -d out/checkpoint-*.tmp.* > /dev/null 2>&1; }
     strace -qq -f -o /dev/null -e trace=fsync -e inject=fsync:delay_enter=20000000:when=1 mbert-train -q -m mini --init random \
         --train few.st.zst --batch-size 1 --epochs 1000 --lr 1e-4 --log-every 1 -o out & pid=$!
     until_true test -s out/log.jsonl
-    pkill -TERM -P $pid mbert-train
+    kill -TERM $(cat /proc/$pid/task/$pid/children)
     until_true begun
-    pkill -TERM -P $pid mbert-train
+    kill -TERM $(cat /proc/$pid/task/$pid/children)
     status=0; wait $pid || status=$?
     [ "$status" = 143 ]
     [ -z "$(find . -name '*.tmp.*')" ]
