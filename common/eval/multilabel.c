@@ -72,21 +72,6 @@ cell_nll(double p, const double *z, int truth)
     return truth ? -log(q) : -log(1 - q);
 }
 
-static struct ranked *
-rank_class(const struct sample *s, int k)
-{
-    double *score = mem_array((size_t)s->n + 1, sizeof *score);
-    unsigned char *truth = mem_array((size_t)s->n + 1, 1);
-    for (int64_t i = 0; i < s->n; i++) {
-        score[i] = s->p[i * s->classes + k];
-        truth[i] = s->truth[i * s->classes + k];
-    }
-    struct ranked *r = ranking_make(score, truth, s->n);
-    mem_free(score);
-    mem_free(truth);
-    return r;
-}
-
 struct multilabel_rows *
 multilabel_rows_new(const struct sample *s, double threshold)
 {
@@ -102,7 +87,7 @@ multilabel_rows_new(const struct sample *s, double threshold)
     }
     r->rank = mem_zalloc((size_t)C, sizeof *r->rank);
     for (int k = 0; k < C; k++)
-        r->rank[k] = rank_class(s, k);
+        r->rank[k] = ranking_class(s, k);
     r->cells = ranking_make(s->p, s->truth, s->n * C);
     for (int64_t c = 0; c < s->n * C; c++)
         r->cells[c].row /= (uint64_t)C; /* a cell weighs what its row does */

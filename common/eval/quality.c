@@ -51,22 +51,6 @@ row_brier(const double *p, int classes, int label)
     return sum;
 }
 
-/* Rows by the score of class k; truth: is it k. */
-static struct ranked *
-rank_class(const struct sample *s, int k)
-{
-    double *score = mem_array((size_t)s->n + 1, sizeof *score);
-    unsigned char *truth = mem_array((size_t)s->n + 1, 1);
-    for (int64_t i = 0; i < s->n; i++) {
-        score[i] = s->p[i * s->classes + k];
-        truth[i] = s->label[i] == k;
-    }
-    struct ranked *r = ranking_make(score, truth, s->n);
-    mem_free(score);
-    mem_free(truth);
-    return r;
-}
-
 /* Rows by the confidence of the predicted class; truth: is it right.  Always at 0.5. */
 static struct ranked *
 rank_top(const struct sample *s)
@@ -103,7 +87,7 @@ quality_rows_new(const struct sample *s, double threshold)
     }
     r->rank = mem_zalloc((size_t)C, sizeof *r->rank);
     if (C == 2)
-        r->rank[1] = rank_class(s, 1);
+        r->rank[1] = ranking_class(s, 1);
     r->top = rank_top(s);
     curve_alloc(&r->curve, s->n);
     return r;
@@ -168,7 +152,7 @@ against_rest(struct quality *q, struct quality_rows *r, const uint32_t *w)
     q->auroc_macro = q->auprc_macro = 0;
     for (int k = 0; k < q->classes; k++) {
         if (!r->rank[k])
-            r->rank[k] = rank_class(r->s, k);
+            r->rank[k] = ranking_class(r->s, k);
         curve_fill(&r->curve, r->rank[k], r->s->n, w);
         q->auroc_ovr[k] = curve_auroc(&r->curve);
         q->auprc_ovr[k] = curve_auprc(&r->curve);

@@ -4,8 +4,6 @@
 #include "common/base/rng.h"
 #include "formats/json.h"
 
-/* streams of random numbers beside the seed */
-enum { ORDER = 1, HIDDEN = 3 };
 enum { KEPT = -100 };
 
 static const int *
@@ -38,7 +36,7 @@ batches_epoch(struct batches *b, int64_t epoch)
         return;
     b->epoch = epoch;
     if (b->order)
-        rng_permute(b->order, (size_t)b->e->n, rng_key(b->seed, ORDER, (uint64_t)epoch));
+        rng_permute(b->order, (size_t)b->e->n, rng_key(b->seed, STREAM_ORDER, (uint64_t)epoch));
 }
 
 void
@@ -56,7 +54,7 @@ batches_free(struct batches *b)
 static uint64_t
 key_of(const struct batches *b, int64_t i)
 {
-    return rng_key(rng_key(b->seed, HIDDEN, (uint64_t)b->epoch), (uint64_t)i, 0);
+    return rng_key(rng_key(b->seed, STREAM_HIDDEN, (uint64_t)b->epoch), (uint64_t)i, 0);
 }
 
 static int

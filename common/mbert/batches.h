@@ -16,6 +16,8 @@ struct hiding {
     int mask, vocab;         /* id of [MASK]; ids that a token may become are below vocab */
     unsigned char *special;  /* [vocab] 1: never drawn */
 };
+/* Streams of random numbers of a run, keyed by (seed, stream, epoch or step). */
+enum { STREAM_ORDER = 1, STREAM_DROPOUT, STREAM_HIDDEN };
 struct batches {
     /* set by the caller */
     const struct examples *e;

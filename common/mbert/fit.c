@@ -97,7 +97,8 @@ open_run(struct run *r, struct stream_in *in)
 }
 
 static void
-save(struct run *r, const struct entry *fresh, int n, const struct buf *log)
+save(struct run *r, const struct model *m, const struct entry *fresh, int n,
+     const struct buf *log)
 {
     struct examples *e = &r->v.e;
     char *path = outdir_path(r->out, "model.safetensors"),
@@ -106,8 +107,8 @@ save(struct run *r, const struct entry *fresh, int n, const struct buf *log)
     struct sink *to = sink_open(told);
     sink_write(to, log->p, log->n);
     sink_commit(to);
-    graft_save(&r->m, e->label_n, fresh, n, path);
-    config_save(&r->m.cfg, config, e->label, e->label_n, e->problem);
+    graft_save(m, e->label_n, fresh, n, path);
+    config_save(&m->cfg, config, e->label, e->label_n, e->problem);
     outdir_copy_tokenizer(r->out, r->o->dir);
     outdir_commit(r->out);
     mem_free(path);
@@ -124,7 +125,7 @@ fit_classifier(struct run *r)
                                    { .name = "classifier.bias", .at = &b } };
     through_head(r);
     classifier_fit(r->o, &r->v, r->m.be->threads(r->c), &w, &b, &log);
-    save(r, fresh, 2, &log);
+    save(r, &r->m, fresh, 2, &log);
     mem_free(log.p);
     mem_free(w.p);
     mem_free(b.p);
@@ -133,12 +134,13 @@ fit_classifier(struct run *r)
 static void
 fit_head(struct run *r)
 {
+    struct trainer *t = mem_zalloc(1, sizeof *t);
     struct buf log = { 0 };
     model_free(&r->m);
-    model_load(&r->m, ops_find("cpu"), r->c, r->o->dir, MODEL_TRAIN | MODEL_HEAD,
-               r->v.e.label_n, (uint64_t)r->o->seed);
-    headfit_run(r->o, &r->m, &r->v, &log);
-    save(r, r->m.table, r->m.entries, &log);
+    headfit_run(r->o, t, r->c, &r->v, &log);
+    save(r, &t->m, t->m.table, t->m.entries, &log);
+    trainer_close(t);
+    mem_free(t);
     mem_free(log.p);
 }
 

@@ -7,13 +7,13 @@
  * config's classifier_dropout.
  */
 #include "common/mbert/fit.h"
-#include "common/mbert/mbert.h"
+#include "common/mbert/trainer.h"
 #include "common/mbert/vectors.h"
 /*
- * Trains m, loaded with MODEL_TRAIN | MODEL_HEAD and v's number of classes, on v.  epochs,
- * batch, lr, weights and seed are o's; a JSON line an epoch is appended to log.  A loss or
- * a gradient that is not finite: die_data naming the step.
+ * Opens t on the head of the model in o->dir and trains it on v.  epochs, batch, lr, weights
+ * and seed are o's; a JSON line an epoch is appended to log.  A loss or a gradient that is
+ * not finite: die_data naming the step.  The caller closes t.
  */
-void headfit_run(const struct fit_options *o, struct model *m, const struct vectors *v,
-                 struct buf *log);
+void headfit_run(const struct fit_options *o, struct trainer *t, struct ctx *c,
+                 const struct vectors *v, struct buf *log);
 #endif

@@ -25,18 +25,6 @@ head_of(const struct model *m)
     return HEAD_NONE;
 }
 
-/* MODEL_HEAD: the table keeps the head alone. */
-static void
-keep_head(struct model *m)
-{
-    int n = 0;
-    for (int i = 0; i < m->entries; i++)
-        if (!strncmp(m->table[i].name, "head.", 5) ||
-            !strncmp(m->table[i].name, "classifier.", 11))
-            m->table[n++] = m->table[i];
-    m->entries = n;
-}
-
 static void
 load_file(struct model *m, const char *dir, int classes, uint64_t seed)
 {
@@ -54,7 +42,7 @@ load_file(struct model *m, const char *dir, int classes, uint64_t seed)
                  "labels", m->name, m->classes, c->labels);
     m->entries = params_table(m->table, c, m->head, m->classes, &m->p);
     if (m->flags & MODEL_HEAD)
-        keep_head(m);
+        m->entries = params_head(m->table, m->entries);
     if (m->flags & MODEL_TRAIN)
         weights_copy(m, seed);
     else

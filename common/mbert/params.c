@@ -104,6 +104,16 @@ params_table(struct entry *out, const struct config *cfg, enum head_kind head, i
     return l.n;
 }
 
+int
+params_head(struct entry *table, int n)
+{
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (!strncmp(table[i].name, "head.", 5) || !strncmp(table[i].name, "classifier.", 11))
+            table[kept++] = table[i];
+    return kept;
+}
+
 void
 params_place(struct arena *a, const struct entry *table, int n)
 {

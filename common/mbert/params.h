@@ -48,6 +48,8 @@ struct entry {
  */
 int params_table(struct entry *out, const struct config *cfg, enum head_kind head,
                  int classes, struct params *p);
+/* Keeps of table[n] what is the head's (head.*, classifier.*); returns how many. */
+int params_head(struct entry *table, int n);
 /*
  * Gives every entry an F32 matrix in the arena (run twice: measure, place), 64-byte
  * aligned, contiguous rows.

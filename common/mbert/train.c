@@ -14,8 +14,6 @@
 #include "common/mbert/modelfiles.h"
 #include "common/mbert/schedule.h"
 
-enum { DROPOUT = 2 }; /* a stream of random numbers beside (seed, step) */
-
 /* ---- a step ---------------------------------------------------------------------------- */
 static int
 has_dropout(const struct config *c)
@@ -47,7 +45,7 @@ gradients(struct run *r, int64_t at, int64_t end)
 {
     const double total = batches_total(&r->on, at, end);
     const float scale = total > 0 ? (float)(1 / total) : 0;
-    const uint64_t key = rng_key((uint64_t)r->o->seed, DROPOUT, (uint64_t)r->s.step);
+    const uint64_t key = rng_key((uint64_t)r->o->seed, STREAM_DROPOUT, (uint64_t)r->s.step);
     for (uint64_t part = 0; at < end; part++) {
         const int B = batches_gather(&r->on, at, end);
         const int *cu = (const int *)(const void *)r->on.cu.p;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "common/mbert/block.h"
 
 static void
 place(struct trainer *t, struct arena *a)
@@ -11,7 +12,9 @@ place(struct trainer *t, struct arena *a)
     struct entry *spare = mem_array(PARAMS_MAX, sizeof *spare);
     for (int k = 0; k < 3; k++) {
         struct entry *e = k ? spare : t->g_table;
-        const int n = params_table(e, &t->m.cfg, t->m.head, t->m.classes, mirrors[k]);
+        int n = params_table(e, &t->m.cfg, t->m.head, t->m.classes, mirrors[k]);
+        if (t->m.flags & MODEL_HEAD)
+            n = params_head(e, n);
         assert(n == t->m.entries);
         params_place(a, e, n);
         if (!k)
@@ -79,6 +82,8 @@ trainer_open(struct trainer *t, const struct ops *be, struct ctx *c, const char 
         if (t->m.decoder.w.p && e->at == &t->m.p.E)
             t->table[i].of = &t->m.decoder;
     }
+    if (flags & MODEL_HEAD)
+        t->m.frozen = t->m.cfg.layers + 2;
     list_trained(t);
     place_weights(t, o->class_weight);
     t->norm = be->alloc(c, sizeof *t->norm);
@@ -103,12 +108,6 @@ trainer_rates(struct trainer *t, double decay)
         t->table[i].rate = layer < L ? pow(decay, L - layer) : 1;
     }
     list_trained(t);
-}
-
-void
-trainer_loaded(struct trainer *t)
-{
-    model_pack(&t->m);
 }
 
 void
@@ -242,6 +241,21 @@ trainer_add(struct trainer *t, const int *ids, const int *cu, int B, const void 
         unmask(t, &t->g, ids, cu, B, labels, scale, key);
     else
         classify(t, &t->g, ids, cu, B, labels, scale, key, NULL);
+}
+
+void
+trainer_add_pooled(struct trainer *t, const float *pooled, int B, const void *labels,
+                   float scale, uint64_t key)
+{
+    const size_t row = (size_t)t->m.cfg.hidden * sizeof *pooled;
+    acts_fit(&t->acts, &t->m, ACTS_TRAIN, F32, 1, B);
+    struct acts s = acts_cut(&t->acts, 1, B);
+    s.drop_key = key;
+    t->m.be->upload(t->m.c, s.pooled.p, pooled, (size_t)B * row);
+    put_labels(t, labels, labels_of(t, 1, B));
+    head_forward(&t->m, &s, s.pooled);
+    loss(t, &s, scale);
+    head_backward(&t->m, &t->g, &s, s.dpooled, s.pooled);
 }
 
 void

@@ -26,7 +26,7 @@ struct trainer {
     /*
      * Parameter i: m.table[i] has its name and shape, table[i] the device pointers .w, .g,
      * .m, .v of n F32 each, in the file's order.  Checkpoints download .w, .m and .v, or
-     * upload over them and call trainer_loaded.  trained: those the optimizer sees.
+     * upload over them and call model_pack.  trained: those the optimizer sees.
      */
     struct param table[PARAMS_MAX], trained[PARAMS_MAX];
     int trained_n;
@@ -42,7 +42,8 @@ struct trainer {
     char why[128];
 };
 /*
- * flags: MODEL_RANDOM, MODEL_RECOMPUTE.  classes: outputs of the classifier, 0 with
+ * flags: MODEL_RANDOM, MODEL_RECOMPUTE, MODEL_HEAD (the head alone is loaded and trained, by
+ * trainer_add_pooled; not of tokens).  classes: outputs of the classifier, 0 with
  * PROBLEM_MLM, whose outputs are the vocabulary.  The head is of the objective's kind; what
  * the file lacks of it is new.  MLM from a classifier keeps head.dense and head.norm.
  */
@@ -61,8 +62,6 @@ void trainer_freeze(struct trainer *t, int layers);
  * the head.  decay 1: none.  Weight decay is lr's part, so it follows.
  */
 void trainer_rates(struct trainer *t, double decay);
-/* To be called when weights were uploaded over table[].w. */
-void trainer_loaded(struct trainer *t);
 /*
  * Forward, loss, backward of B sequences ids[cu[0]..cu[B]): loss and gradients accumulate.
  * labels: int [B] (single), float [B * classes] (multi, regression), int [T] (token: the
@@ -74,6 +73,9 @@ void trainer_loaded(struct trainer *t);
  */
 void trainer_add(struct trainer *t, const int *ids, const int *cu, int B,
                  const void *labels, float scale, uint64_t key);
+/* The same from B vectors [B,D] that an encoder has pooled: MODEL_HEAD. */
+void trainer_add_pooled(struct trainer *t, const float *pooled, int B, const void *labels,
+                        float scale, uint64_t key);
 /*
  * Forward and loss alone, no dropout; logits [B * classes], token: [T * classes], to the
  * host; MLM: NULL.

@@ -395,7 +395,7 @@ steps_lower_the_loss(void **state)
         const double after = predict(r, NULL);
         if (!(after < before / 2))
             fail_msg("objective %d: loss %g, then %g", k, before, after);
-        trainer_loaded(&r->t);
+        model_pack(&r->t.m);
         assert_true(predict(r, NULL) == after);
         rig_close(r);
     }
@@ -635,7 +635,7 @@ uploaded_weights_are_packed(void **state)
     float **w = all_values(other, WEIGHT);
     for (int i = 0; i < r->t.m.entries; i++)
         r->be->upload(r->c, r->t.table[i].w, w[i], (size_t)r->t.table[i].n * sizeof(float));
-    trainer_loaded(&r->t);
+    model_pack(&r->t.m);
     assert_true(predict(r, NULL) == predict(other, NULL));
     values_free(other, w);
     rig_close(r);
