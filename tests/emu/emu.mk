@@ -21,7 +21,7 @@ $(B)/tests/emu/mbert-emu.so: $(GPU:gpu/%.cu=$(B)/tests/emu/gpu/%.o) $(B)/tests/e
 
 # the op tests and those of training once more, on the emulation
 EMU_CASES  := $(filter-out perf quantize,$(patsubst tests/ops/%.c,%,$(wildcard tests/ops/*.c)))
-EMU_TRAIN  := $(addprefix $(B)/tests/emu/run/,mbert_train mbert_trainer)
+EMU_TRAIN  := $(addprefix $(B)/tests/emu/run/,mbert_train mbert_trainer mbert_masked)
 EMU_CHECKS := $(if $(EMU),$(addprefix $(B)/tests/emu/run/,$(EMU_CASES)) $(EMU_TRAIN) $(B)/tests/emu/attention)
 
 # attention's own: exactly sized allocations, and bugs planted by tests/emu/plants.sh
